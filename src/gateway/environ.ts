@@ -1,0 +1,243 @@
+/**
+ * Builds the environ from the name-value pairs a web server sent. This is the border: what passes here is trusted
+ * inside, so every rule about names, repetitions and lengths lives in this file. docs/design.md §1 lists the rules.
+ */
+import type { Readable, Writable } from 'node:stream';
+import { PeerError } from '../errors';
+import { parseContentLength } from './grammar';
+import { repairPaths, repairServer, type RepairOptions } from './quirks';
+import type { Environ, FileWrapper, RoleName } from './types';
+
+/** The parts of an environ that are made when the application first touches them. */
+export interface RequestObjects {
+  readonly input: Readable;
+  readonly errors: Writable;
+  readonly signal: AbortSignal;
+  afterResponse(task: () => unknown): void;
+}
+
+/** What a server knows of itself; the same for each of its requests. */
+export interface ServerFacts extends RepairOptions {
+  readonly multiprocess: boolean;
+  readonly runOnce: boolean;
+  readonly fileWrapper: FileWrapper;
+}
+
+/** PEP 3333: the version of the interface. */
+const WSGI_VERSION = Object.freeze([1, 0] as const);
+
+const HEADER_NAME = /^HTTP_[A-Z0-9_]+$/;
+
+/** RFC 3875 §4.1 and PEP 3333 want these, even if they are empty. */
+const PRESENT_WHEN_EMPTY: ReadonlySet<string> = new Set(['SCRIPT_NAME', 'PATH_INFO', 'QUERY_STRING']);
+
+/**
+ * `HTTP_PROXY` is httpoxy (CVE-2016-5385). The others speak of the hop between client and front end, which has
+ * ended there (RFC 9110 §7.6.1); believed here they would contradict CONTENT_LENGTH and CONTENT_TYPE.
+ */
+const DROPPED: ReadonlySet<string> = new Set([
+  'HTTP_PROXY',
+  'HTTP_CONNECTION',
+  'HTTP_CONTENT_LENGTH',
+  'HTTP_CONTENT_TYPE',
+  'HTTP_KEEP_ALIVE',
+  'HTTP_PROXY_CONNECTION',
+  'HTTP_TE',
+  'HTTP_TRAILER',
+  'HTTP_TRANSFER_ENCODING',
+  'HTTP_UPGRADE',
+]);
+
+/** Keys that only the gateway sets; a parameter of such a name would be taken for its word. */
+const RESERVED = /^(?:wsgi|postern|fastcgi)\./;
+
+/** One environ in the making: `add` for each pair in the order sent, then `finish`. */
+export class EnvironBuilder {
+  readonly #environ: Environ;
+  readonly #facts: ServerFacts;
+  #contentLength = '';
+  #transferEncoding = '';
+
+  constructor(objects: RequestObjects, facts: ServerFacts) {
+    this.#environ = createEnviron(objects, facts);
+    this.#facts = facts;
+  }
+
+  /** As far as it is built; for the log when `finish` has thrown. */
+  get environ(): Environ {
+    return this.#environ;
+  }
+
+  /** `HTTP_TRANSFER_ENCODING`, which the application does not see. */
+  get transferEncoding(): string {
+    return this.#transferEncoding;
+  }
+
+  /** @throws {PeerError} `ERR_CONTENT_LENGTH` */
+  add(name: string, value: string): void {
+    if (name.startsWith('HTTP_')) {
+      this.#addHeader(name, value);
+    } else if (name === 'CONTENT_LENGTH') {
+      this.#addContentLength(value);
+    } else if (!RESERVED.test(name) && name !== '') {
+      // nginx sends its default and then the administrator's value, so the last one counts.
+      this.#set(name, value);
+    }
+  }
+
+  #addHeader(name: string, value: string): void {
+    if (DROPPED.has(name)) {
+      if (name === 'HTTP_TRANSFER_ENCODING') {
+        this.#transferEncoding = value;
+      }
+      return;
+    }
+    if (!HEADER_NAME.test(name)) {
+      return;
+    }
+    if (name === 'HTTP_HOST') {
+      this.#set(name, value);
+      return;
+    }
+    if (value === '') {
+      return;
+    }
+
+    const environ = this.#environ;
+    const earlier = environ[name];
+
+    // RFC 9110 §5.3 for lists, RFC 6265 §5.4 for cookies.
+    environ[name] =
+      typeof earlier === 'string' ? `${earlier}${name === 'HTTP_COOKIE' ? '; ' : ', '}${value}` : value;
+  }
+
+  #addContentLength(value: string): void {
+    // Empty: nginx without a body. -1: Caddy's word for a length it does not know.
+    if (value === '' || value === '-1') {
+      return;
+    }
+    if (this.#contentLength !== '' && this.#contentLength !== value) {
+      throw new PeerError('ERR_CONTENT_LENGTH', 'two different values of CONTENT_LENGTH');
+    }
+    this.#contentLength = value;
+  }
+
+  #set(name: string, value: string): void {
+    if (value !== '' || PRESENT_WHEN_EMPTY.has(name)) {
+      this.#environ[name] = value;
+    } else if (name in this.#environ) {
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- a dictionary, by design
+      delete this.#environ[name];
+    }
+  }
+
+  /**
+   * @returns the environ, complete.
+   * @throws {PeerError} `ERR_CONTENT_LENGTH`, `ERR_PATH`
+   */
+  finish(): Environ {
+    const environ = this.#environ;
+
+    if (this.#contentLength !== '') {
+      environ.CONTENT_LENGTH = checkContentLength(this.#contentLength);
+    }
+    environ['wsgi.url_scheme'] = schemeOf(environ);
+    repairPaths(environ, this.#facts);
+    repairServer(environ);
+    rejectNul(environ);
+    return environ;
+  }
+}
+
+/** The body's length in bytes, where it is known. */
+export function contentLengthOf(environ: Environ): number | undefined {
+  return environ.CONTENT_LENGTH === undefined ? undefined : Number(environ.CONTENT_LENGTH);
+}
+
+/** FastCGI only. */
+export function setRole(environ: Environ, role: RoleName): void {
+  environ['fastcgi.role'] = role;
+}
+
+/**
+ * The accessors are own and enumerable, so that `{...environ}` copies what they give; assigning to one makes it
+ * plain data, as a middleware that replaces `wsgi.input` expects.
+ */
+function createEnviron(objects: RequestObjects, facts: ServerFacts): Environ {
+  // A literal with __proto__: null has exactly the keys written here; the CGI variables of the type come by add().
+  return {
+    __proto__: null,
+    'wsgi.version': WSGI_VERSION,
+    'wsgi.url_scheme': 'http',
+    get 'wsgi.input'() {
+      return objects.input;
+    },
+    set 'wsgi.input'(value) {
+      redefine(this, 'wsgi.input', value);
+    },
+    get 'wsgi.errors'() {
+      return objects.errors;
+    },
+    set 'wsgi.errors'(value) {
+      redefine(this, 'wsgi.errors', value);
+    },
+    'wsgi.multithread': false,
+    'wsgi.multiprocess': facts.multiprocess,
+    'wsgi.run_once': facts.runOnce,
+    'wsgi.file_wrapper': facts.fileWrapper,
+    get 'postern.signal'() {
+      return objects.signal;
+    },
+    set 'postern.signal'(value) {
+      redefine(this, 'postern.signal', value);
+    },
+    'postern.after_response': (task: () => unknown) => {
+      objects.afterResponse(task);
+    },
+  } as unknown as Environ;
+}
+
+/** Makes `fastcgi.data` an accessor like the others. */
+export function defineData(environ: Environ, data: () => Readable): void {
+  Object.defineProperty(environ, 'fastcgi.data', {
+    get: data,
+    set(value) {
+      redefine(this as object, 'fastcgi.data', value);
+    },
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+function redefine(target: object, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function checkContentLength(value: string): string {
+  const length = parseContentLength(value);
+
+  if (length === undefined) {
+    throw new PeerError(
+      'ERR_CONTENT_LENGTH',
+      'CONTENT_LENGTH is not a number in decimal digits (RFC 3875 §4.1.2)',
+    );
+  }
+  return String(length);
+}
+
+/** Only the variable `HTTPS` counts: a client's header `Https: on` arrives as HTTP_HTTPS. */
+function schemeOf(environ: Environ): 'http' | 'https' {
+  const https = environ['HTTPS'];
+
+  if (typeof https === 'string' && /^(?:on|1|yes)$/i.test(https)) {
+    return 'https';
+  }
+  return environ['REQUEST_SCHEME'] === 'https' ? 'https' : 'http';
+}
+
+/** HAProxy 2.6.12 and h2o 2.2.5 deliver `%00` decoded; no file system and no C library downstream survives it. */
+function rejectNul(environ: Environ): void {
+  if (environ.PATH_INFO.includes('\0') || environ.SCRIPT_NAME.includes('\0')) {
+    throw new PeerError('ERR_PATH', 'the path contains a NUL byte');
+  }
+}

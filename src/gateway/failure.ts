@@ -1,0 +1,94 @@
+/** What a client and a log are told when something fails. The only place where a failure becomes bytes. */
+import { PeerError } from '../errors';
+import type { Environ, Headers } from './types';
+
+export interface FailureResponse {
+  readonly status: string;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/**
+ * @param development show the error to the client, stack and all. In production details go to the log only.
+ */
+export function failureResponse(error: unknown, development: boolean): FailureResponse {
+  const status = error instanceof PeerError ? error.status : '500 Internal Server Error';
+
+  if (development) {
+    return page(status, 'text/html; charset=utf-8', developmentPage(status, error));
+  }
+  return page(status, 'text/plain; charset=utf-8', `${status}\n`);
+}
+
+function page(status: string, contentType: string, body: string): FailureResponse {
+  const headers: [string, string][] = [
+    ['Content-Type', contentType],
+    ['Content-Length', String(Buffer.byteLength(body))],
+    ['Cache-Control', 'no-store'],
+  ];
+
+  // RFC 9110 §15.6.4; a second is enough for a request or two to end.
+  if (status.startsWith('503')) {
+    headers.push(['Retry-After', '1']);
+  }
+  return { status, headers, body };
+}
+
+function developmentPage(status: string, error: unknown): string {
+  return [
+    '<!doctype html><html lang="en"><meta charset="utf-8">',
+    `<title>${escapeHtml(status)}</title>`,
+    '<style>body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:60rem;padding:0 1rem}',
+    'h1{font-size:1.3rem;color:#a40000}pre{background:#f6f6f6;padding:1rem;overflow:auto;font-size:.85rem}</style>',
+    `<h1>${escapeHtml(status)}</h1>`,
+    `<pre>${escapeHtml(describeError(error))}</pre>`,
+    '<p>This page is shown in development only.</p></html>\n',
+  ].join('\n');
+}
+
+/** The error with its stack and causes, as the log has it. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return `thrown: ${typeof error === 'string' ? error : safeString(error)}`;
+  }
+
+  // The stack begins with name and message, unless somebody took it away.
+  const own = error.stack ?? `${error.name}: ${error.message}`;
+  const withCode = 'code' in error && typeof error.code === 'string' ? `[${error.code}] ${own}` : own;
+
+  return error.cause === undefined ? withCode : `${withCode}\ncaused by ${describeError(error.cause)}`;
+}
+
+function safeString(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
+}
+
+/** One request line for a log: method and target, control characters escaped so that no client can forge a line. */
+export function describeRequest(environ: Partial<Environ> | undefined): string {
+  if (environ === undefined) {
+    return '-';
+  }
+
+  const {
+    REQUEST_METHOD = '-',
+    SCRIPT_NAME = '',
+    PATH_INFO = '',
+    REQUEST_URI = SCRIPT_NAME + PATH_INFO,
+  } = environ;
+
+  return escapeControls(`${REQUEST_METHOD} ${REQUEST_URI}`);
+}
+
+export function escapeControls(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f\\]/g, (char) =>
+    char === '\\' ? '\\\\' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${String(char.charCodeAt(0))};`);
+}
