@@ -188,6 +188,15 @@ export function removePortFromServerName(environ: Partial<Environ>): void {
   }
 }
 
+/**
+ * How a FastCGI response that cannot be completed is made visible. Closing the connection without END_REQUEST is
+ * enough where the front end looks for it; nginx 1.22.1 takes that for the normal end of a response without
+ * Content-Length, and cuts its client off only when it meets a record it refuses.
+ */
+export function truncationOf(environ: Partial<Environ> | undefined): 'close' | 'refused-record' {
+  return stringOr(environ?.['SERVER_SOFTWARE'], '').startsWith('nginx/') ? 'refused-record' : 'close';
+}
+
 /** The path of a request target, decoded; undefined for `*` and other targets without one. */
 function decodedPath(target: string | undefined): string | undefined {
   if (target === undefined || !target.startsWith('/')) {

@@ -1,0 +1,3 @@
+export * from './allowed-clients';
+export * from './listen-address';
+export * from './unix-socket';
