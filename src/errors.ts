@@ -34,12 +34,14 @@ export type SetupErrorCode =
 
 export type GatewayErrorCode = PeerErrorCode | ApplicationErrorCode | SetupErrorCode;
 
-/** Base class of every error this package throws. Branch on `code`, not on `message`. */
-export class GatewayError<Code extends GatewayErrorCode = GatewayErrorCode> extends Error {
-  override readonly name: string = 'GatewayError';
-  readonly code: Code;
+/* eslint-disable @typescript-eslint/no-useless-constructor -- each narrows the codes its class can have */
 
-  constructor(code: Code, message: string, options?: ErrorOptions) {
+/** Base class of every error this package throws. Branch on `code`, not on `message`. */
+export class GatewayError extends Error {
+  override readonly name: string = 'GatewayError';
+  readonly code: GatewayErrorCode;
+
+  constructor(code: GatewayErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
@@ -55,8 +57,13 @@ const STATUS_OF: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
 };
 
 /** The front end or the client did something wrong, or left. */
-export class PeerError<Code extends PeerErrorCode = PeerErrorCode> extends GatewayError<Code> {
+export class PeerError extends GatewayError {
   override readonly name: string = 'PeerError';
+  declare readonly code: PeerErrorCode;
+
+  constructor(code: PeerErrorCode, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
 
   /** What the client is told, such as `"413 Content Too Large"`. */
   get status(): string {
@@ -65,11 +72,21 @@ export class PeerError<Code extends PeerErrorCode = PeerErrorCode> extends Gatew
 }
 
 /** The bytes are not FastCGI: nothing after them can be trusted, the connection is closed. */
-export class FastCgiProtocolError extends PeerError<FastCgiErrorCode> {
+export class FastCgiProtocolError extends PeerError {
   override readonly name = 'FastCgiProtocolError';
+  declare readonly code: FastCgiErrorCode;
+
+  constructor(code: FastCgiErrorCode, message: string) {
+    super(code, message);
+  }
 }
 
 /** The application broke the interface (PEP 3333 as adapted in docs/spec.md). */
-export class ApplicationError extends GatewayError<ApplicationErrorCode> {
+export class ApplicationError extends GatewayError {
   override readonly name = 'ApplicationError';
+  declare readonly code: ApplicationErrorCode;
+
+  constructor(code: ApplicationErrorCode, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
 }

@@ -129,6 +129,9 @@ export class RequestBody {
     stream.on('error', () => undefined);
     if (this.#error !== undefined) {
       stream.destroy(this.#error);
+    } else if (this.#isDiscarded) {
+      // Touched too late: it must not wait for bytes that nobody keeps, nor look like an empty body.
+      stream.destroy(new PeerError('ERR_BODY_TRUNCATED', 'the request body was thrown away unread'));
     }
     return stream;
   }

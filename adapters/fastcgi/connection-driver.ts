@@ -158,7 +158,7 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
     if (!(error instanceof GatewayError)) {
       throw error;
     }
-    this.#host.errorLog(`postern: connection closed: [${String(error.code)}] ${error.message}\n`);
+    this.#host.errorLog(`postern: connection closed: [${error.code}] ${error.message}\n`);
     this.#connection.lose(
       new PeerError('ERR_PEER_GONE', 'the connection broke the protocol', { cause: error }),
     );

@@ -321,8 +321,7 @@ function methodOf(pairs: readonly string[]): string | undefined {
 
 function asPeerError(error: unknown): PeerError {
   if (error instanceof PeerError) {
-    // instanceof forgets the code's type.
-    return error as PeerError;
+    return error;
   }
   throw error;
 }

@@ -1,5 +1,5 @@
 /** What a client and a log are told when something fails. The only place where a failure becomes bytes. */
-import { PeerError } from '../errors';
+import { GatewayError, PeerError } from '../errors';
 import type { Environ, Headers } from './types';
 
 export interface FailureResponse {
@@ -12,12 +12,22 @@ export interface FailureResponse {
  * @param development show the error to the client, stack and all. In production details go to the log only.
  */
 export function failureResponse(error: unknown, development: boolean): FailureResponse {
-  const status = error instanceof PeerError ? error.status : '500 Internal Server Error';
+  const status = statusOf(error);
 
   if (development) {
     return page(status, 'text/html; charset=utf-8', developmentPage(status, error));
   }
   return page(status, 'text/plain; charset=utf-8', `${status}\n`);
+}
+
+function statusOf(error: unknown): string {
+  if (error instanceof PeerError) {
+    return error.status;
+  }
+  // RFC 9110 §15.6.3: the program behind an application that passes requests on.
+  return error instanceof GatewayError && error.code === 'ERR_BACKEND'
+    ? '502 Bad Gateway'
+    : '500 Internal Server Error';
 }
 
 function page(status: string, contentType: string, body: string): FailureResponse {

@@ -136,6 +136,11 @@ export class ApplicationRun {
     this.#settle();
   }
 
+  /** Something outside of the call went wrong, so that the application will not finish this response. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
   /** The peer can take more. */
   resume(): void {
     this.#isBlocked = false;

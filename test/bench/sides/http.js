@@ -1,0 +1,7 @@
+'use strict';
+require('node:http')
+  .createServer((request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': '12' });
+    response.end('hello world\n');
+  })
+  .listen(process.argv[2]);
