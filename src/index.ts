@@ -1,2 +1,3 @@
 export * from './errors';
 export type * from './gateway/types';
+export { statusText } from './gateway/status';

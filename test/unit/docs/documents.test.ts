@@ -1,3 +1,4 @@
+import { expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { documents, embedConfigs } from '../../../docs/embed';
