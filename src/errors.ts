@@ -25,6 +25,7 @@ export type ApplicationErrorCode =
   | 'ERR_CHUNK_TYPE'
   | 'ERR_HEADER'
   | 'ERR_NO_RESPONSE'
+  | 'ERR_RESPONSE_DESTROYED'
   | 'ERR_RESPONSE_ENDED'
   | 'ERR_START_RESPONSE_TWICE'
   | 'ERR_STATUS';

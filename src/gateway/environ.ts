@@ -51,12 +51,30 @@ const DROPPED: ReadonlySet<string> = new Set([
 /** Keys that only the gateway sets; a parameter of such a name would be taken for its word. */
 const RESERVED = /^(?:wsgi|postern|fastcgi)\./;
 
+/** What PEP 3333 has no key for and a bridge to another interface wants to know. */
+export interface RequestDetails {
+  /** There is a body whose length nobody knows. */
+  readonly isChunked: boolean;
+  /** The lines of each header that came more than once. */
+  readonly repeatedHeaders: ReadonlyMap<string, readonly string[]> | undefined;
+}
+
+/** A symbol, so that `{...environ}` keeps it and nobody meets it by name. */
+const DETAILS = Symbol('postern.details');
+
+/** @returns undefined for the ordinary request: a known length or no body, each header once. */
+export function requestDetails(environ: Environ): RequestDetails | undefined {
+  return (environ as { readonly [DETAILS]?: RequestDetails })[DETAILS];
+}
+
 /** One environ in the making: `add` for each pair in the order sent, then `finish`. */
 export class EnvironBuilder {
   readonly #environ: Environ;
   readonly #facts: ServerFacts;
   #contentLength = '';
   #transferEncoding = '';
+  #isLengthUnknown = false;
+  #repeatedHeaders: Map<string, string[]> | undefined;
 
   constructor(objects: RequestObjects, facts: ServerFacts) {
     this.#environ = createEnviron(objects, facts);
@@ -106,14 +124,29 @@ export class EnvironBuilder {
     const environ = this.#environ;
     const earlier = environ[name];
 
+    if (typeof earlier === 'string') {
+      this.#noteRepeated(name, earlier, value);
+    }
     // RFC 9110 §5.3 for lists, RFC 6265 §5.4 for cookies.
     environ[name] =
       typeof earlier === 'string' ? `${earlier}${name === 'HTTP_COOKIE' ? '; ' : ', '}${value}` : value;
   }
 
+  #noteRepeated(name: string, earlier: string, value: string): void {
+    const repeated = (this.#repeatedHeaders ??= new Map<string, string[]>());
+    const lines = repeated.get(name);
+
+    if (lines === undefined) {
+      repeated.set(name, [earlier, value]);
+    } else {
+      lines.push(value);
+    }
+  }
+
   #addContentLength(value: string): void {
     // Empty: nginx without a body. -1: Caddy's word for a length it does not know.
     if (value === '' || value === '-1') {
+      this.#isLengthUnknown ||= value === '-1';
       return;
     }
     if (this.#contentLength !== '' && this.#contentLength !== value) {
@@ -141,11 +174,21 @@ export class EnvironBuilder {
     if (this.#contentLength !== '') {
       environ.CONTENT_LENGTH = checkContentLength(this.#contentLength);
     }
+    this.#addDetails(environ);
     environ['wsgi.url_scheme'] = schemeOf(environ);
     repairPaths(environ, this.#facts);
     repairServer(environ);
     rejectNul(environ);
     return environ;
+  }
+
+  #addDetails(environ: Environ): void {
+    const repeatedHeaders = this.#repeatedHeaders;
+    const isChunked = this.#contentLength === '' && (this.#isLengthUnknown || this.#transferEncoding !== '');
+
+    if (isChunked || repeatedHeaders !== undefined) {
+      (environ as { [DETAILS]?: RequestDetails })[DETAILS] = { isChunked, repeatedHeaders };
+    }
   }
 }
 

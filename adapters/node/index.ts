@@ -1,0 +1,2 @@
+export { fromNode, type RequestListener } from './from-node';
+export type { GatewayRequest } from './node-exchange';
