@@ -56,25 +56,43 @@ function developmentPage(status: string, error: unknown): string {
   ].join('\n');
 }
 
-/** The error with its stack and causes, as the log has it. */
+/** A cause of a cause …; errors can be their own. */
+const MAX_CAUSES = 8;
+
+/** The error with its stack and causes. Never throws. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) {
-    return `thrown: ${typeof error === 'string' ? error : safeString(error)}`;
+  try {
+    return describe(error, MAX_CAUSES);
+  } catch {
+    return `thrown: ${typeof error}`;
+  }
+}
+
+function describe(error: unknown, causes: number): string {
+  if (!isErrorLike(error)) {
+    return `thrown: ${String(error)}`;
   }
 
   // The stack begins with name and message, unless somebody took it away.
-  const own = error.stack ?? `${error.name}: ${error.message}`;
-  const withCode = 'code' in error && typeof error.code === 'string' ? `[${error.code}] ${own}` : own;
+  const own = error.stack ?? `${String(error.name)}: ${String(error.message)}`;
+  const withCode = typeof error.code === 'string' ? `[${error.code}] ${own}` : own;
 
-  return error.cause === undefined ? withCode : `${withCode}\ncaused by ${describeError(error.cause)}`;
+  return error.cause === undefined || causes === 0
+    ? withCode
+    : `${withCode}\ncaused by ${describe(error.cause, causes - 1)}`;
 }
 
-function safeString(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return typeof value;
-  }
+interface ErrorLike {
+  readonly name?: unknown;
+  readonly message?: unknown;
+  readonly stack?: string;
+  readonly code?: unknown;
+  readonly cause?: unknown;
+}
+
+/** An error of another realm (node:vm, jest) is no instance of this one's Error. */
+function isErrorLike(error: unknown): error is ErrorLike {
+  return error instanceof Error || (typeof error === 'object' && error !== null && 'stack' in error);
 }
 
 /** One request line for a log: method and target, control characters escaped so that no client can forge a line. */

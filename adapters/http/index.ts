@@ -1,0 +1,2 @@
+export type { HttpOptions, HttpServer } from './serve';
+export { serve } from './serve';
