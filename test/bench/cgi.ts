@@ -56,7 +56,7 @@ export function measureCgi(rounds: number): Result[] {
 }
 
 function posternScript(): string {
-  return `require(${JSON.stringify(resolve('dist/adapters/run'))}).run((environ, startResponse) => {
+  return `require(${JSON.stringify(resolve('dist/run.js'))}).run((environ, startResponse) => {
     startResponse('200 OK', [['Content-Type', 'text/plain']]);
     return 'hello world\\n';
   });`;

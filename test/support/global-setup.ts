@@ -5,7 +5,7 @@ import { installServers } from '../e2e/install-servers';
 // Jest wants a default export here.
 // eslint-disable-next-line no-restricted-exports
 export default async function globalSetup(): Promise<void> {
-  if (!existsSync('dist/adapters/cli/main.js')) {
+  if (!existsSync('dist/postern.js')) {
     throw new Error('dist is missing: run the tests with `npm test`, or `npm run build` first');
   }
   await installServers();
