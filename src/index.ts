@@ -1,3 +1,3 @@
 export * from './errors';
-export type * from './gateway/types';
 export { statusText } from './gateway/status';
+export type * from './gateway/types';

@@ -19,7 +19,8 @@ class FileBody implements AsyncIterable<Uint8Array> {
 
   constructor(source: FileSource, blockSize: number) {
     this.#source = source;
-    this.#blockSize = blockSize;
+    // A block of nothing would look like the end of the file.
+    this.#blockSize = blockSize >= 1 ? blockSize : DEFAULT_BLOCK_SIZE;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
@@ -34,6 +35,8 @@ class FileBody implements AsyncIterable<Uint8Array> {
     const source = this.#source;
 
     if (isReadable(source)) {
+      // It may not even be open yet, and when that fails nobody is left to hear of it.
+      source.on('error', () => undefined);
       source.destroy();
       return;
     }

@@ -18,9 +18,14 @@ export interface GatewayOptions {
   readonly errorLog?: ErrorLog | undefined;
 }
 
-/** @returns the mount point without a slash at its end. */
+/** @returns the mount point as SCRIPT_NAME has it: bytes as latin-1, a slash before each segment, none at its end. */
 export function normalizeMount(mount: string | undefined): string | undefined {
-  return mount?.replace(/\/+$/, '');
+  return mount === undefined
+    ? undefined
+    : Buffer.from(mount)
+        .toString('latin1')
+        .replace(/\/+$/, '')
+        .replace(/^(?=[^/])/, '/');
 }
 
 export function errorLogOf(options: GatewayOptions): ErrorLog {

@@ -3,7 +3,7 @@
  * does not read stops the applications, an application that does not read stops the peer.
  */
 import type { Socket } from 'node:net';
-import { GatewayError, PeerError } from '../../src/errors';
+import { FastCgiProtocolError, PeerError } from '../../src/errors';
 import {
   Connection,
   type ConnectionEvents,
@@ -29,11 +29,22 @@ const MAX_PENDING_OUTPUT_BYTES = 65536;
  */
 const MAX_UNREAD_OUTPUT_BYTES = 1024 * 1024;
 
+/**
+ * Request bodies that wait while the peer takes no output. Caddy 2.6.2 and mod_fcgid 2.3.9 read nothing of a response
+ * before they have delivered the whole body, so an application that sends back what it reads would wait for ever;
+ * 16 MiB, as in CGI (adapters/cgi/request-input.ts).
+ */
+const READ_AHEAD_BYTES = 16 * 1024 * 1024;
+
 /** After the last byte was sent, how long the peer may take to close; nginx's lingering_time-out is 5 s. */
 const LINGER_MS = 2000;
 
-/** A connection that has to be cut because of one request gives the others on it so long to end. */
-const TRUNCATION_GRACE_MS = 1000;
+/**
+ * A connection that has to be closed because of one broken response lets the others on it end first. HAProxy 2.6.12
+ * with mpxs-conns cuts all of them off visibly when it is closed, but the broken one alone when its `timeout server`
+ * is over (docs/truncation.md); so this is longer than the usual 30 s of that, and only for those who have none.
+ */
+const TRUNCATION_GRACE_MS = 60_000;
 
 export class ConnectionDriver implements ConnectionEvents, RequestTransport {
   readonly #socket: Socket;
@@ -71,6 +82,8 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
   }
 
   destroy(): void {
+    // Now, not when the close is reported: the process may be about to end.
+    this.#connection.lose(new PeerError('ERR_PEER_GONE', 'the server was stopped'));
     this.#socket.destroy();
   }
 
@@ -125,11 +138,18 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
     if (truncationOf(request.environ) === 'refused-record') {
       this.#connection.writeRefusedRecord();
     }
-    this.#isCut = true;
     this.#scheduleFlush();
-    // HAProxy with mpxs-conns has other requests here: they may end, but not keep the truncated one waiting for ever.
-    this.#setTimer(TRUNCATION_GRACE_MS);
+    // HAProxy with mpxs-conns has other requests here: they may end, but not keep the broken one waiting for ever.
+    if (!this.#isCut) {
+      this.#isCut = true;
+      this.#setTimer(TRUNCATION_GRACE_MS, this.#cutOthers);
+    }
   }
+
+  readonly #cutOthers = (): void => {
+    this.#connection.lose(new PeerError('ERR_PEER_GONE', 'a broken response ended the connection'));
+    this.#flush();
+  };
 
   #track(open: OpenRequest): FastCgiRequest {
     const request = new FastCgiRequest(open, this.#host, this);
@@ -147,21 +167,25 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
     try {
       this.#connection.push(chunk);
     } catch (error) {
-      this.#onProtocolError(error);
+      this.#onPushFailed(error);
     } finally {
       this.#isPushing = false;
     }
     this.#flush();
   };
 
-  #onProtocolError(error: unknown): void {
-    if (!(error instanceof GatewayError)) {
+  #onPushFailed(error: unknown): void {
+    if (!(error instanceof FastCgiProtocolError)) {
+      // A listener of the application threw in the middle of a chunk, whose rest nobody can find again.
+      this.#socket.destroy();
       throw error;
     }
     this.#host.errorLog(`postern: connection closed: [${error.code}] ${error.message}\n`);
     this.#connection.lose(
       new PeerError('ERR_PEER_GONE', 'the connection broke the protocol', { cause: error }),
     );
+    // The answers to what was good before it.
+    this.#writeOutput();
     this.#endSocket();
   }
 
@@ -247,7 +271,9 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
   };
 
   #updateReading(): void {
-    const mustWait = this.#fullBodies > 0 || this.#socket.writableLength > MAX_UNREAD_OUTPUT_BYTES;
+    const mustWait =
+      (this.#fullBodies > 0 && !this.#mayReadAhead()) ||
+      this.#socket.writableLength > MAX_UNREAD_OUTPUT_BYTES;
 
     if (mustWait && !this.#isEnded) {
       this.#socket.pause();
@@ -256,22 +282,38 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
     }
   }
 
+  #mayReadAhead(): boolean {
+    if (!this.#socket.writableNeedDrain) {
+      return false;
+    }
+
+    let bytes = 0;
+
+    for (const request of this.#requests) {
+      bytes += request.bufferedBytes;
+    }
+    return bytes < READ_AHEAD_BYTES;
+  }
+
   /** Sends what is written, then FIN; the peer's rest is read and thrown away, for closing on it would be a reset. */
   #endSocket(): void {
     if (this.#isEnded) {
       return;
     }
     this.#isEnded = true;
-    this.#socket.end();
+    clearTimeout(this.#timer);
+    // A slow reader may need long for what is written; only then the peer's time begins.
+    this.#socket.end(() => {
+      if (!this.#socket.destroyed) {
+        this.#setTimer(LINGER_MS, () => this.#socket.destroy());
+      }
+    });
     this.#updateReading();
-    this.#setTimer(LINGER_MS);
   }
 
-  #setTimer(delayMs: number): void {
+  #setTimer(delayMs: number, onTime: () => void): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#socket.destroy();
-    }, delayMs);
+    this.#timer = setTimeout(onTime, delayMs);
     this.#timer.unref();
   }
 }

@@ -16,7 +16,8 @@ import type { ResponseHead } from '../../src/gateway/response';
 import { encodeFastCgiHead } from '../../src/gateway/response-head';
 import { ApplicationRun, type ResponseWriter, type RunObserver } from '../../src/gateway/run-application';
 import type { Application, Chunk, Environ, RoleName } from '../../src/gateway/types';
-import { createErrorStream, formatError, writeToStderr, type ErrorLog } from '../exchange/error-log';
+import { onceFlushed } from '../exchange/after-response';
+import { createErrorStream, formatError, type ErrorLog } from '../exchange/error-log';
 import { RequestBody } from '../exchange/request-body';
 import type { FastCgiSettings } from './options';
 
@@ -81,6 +82,11 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
     return this.#environ;
   }
 
+  /** Of its bodies: what has arrived and was not read yet. */
+  get bufferedBytes(): number {
+    return (this.#input?.bufferedBytes ?? 0) + (this.#data?.bufferedBytes ?? 0);
+  }
+
   /** Builds the environ and calls the application. */
   start(): void {
     const { facts, settings, application, activeRequests } = this.#host;
@@ -91,14 +97,13 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
       const environ = buildEnviron(builder, this.open);
 
       this.#environ = environ;
-      this.#contentLength = contentLengthOf(environ);
+      // §6.3: an Authorizer has no body, whether or not an empty STDIN record comes.
+      this.#contentLength = this.open.role === Role.AUTHORIZER ? 0 : contentLengthOf(environ);
       this.#checkLimits(activeRequests, settings);
     } catch (error) {
       this.#run.refuse(asPeerError(error), builder.environ.REQUEST_METHOD, builder.environ);
       return;
     }
-    // §6.3: an Authorizer has no body, whether or not an empty STDIN record comes.
-    this.#inputEnded = this.open.role === Role.AUTHORIZER;
     if (this.open.role === Role.FILTER) {
       defineData(this.#environ, () => this.#dataBody().stream);
     }
@@ -124,7 +129,7 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
 
   get errors(): Writable {
     return (this.#errors ??= createErrorStream((bytes) => {
-      writeToStderr(bytes);
+      this.#host.errorLog(bytes.toString());
       if (this.#host.settings.stderrToFrontEnd) {
         this.open.stderr(bytes);
         this.#transport.onOutput();
@@ -137,7 +142,7 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   }
 
   afterResponse(task: () => unknown): void {
-    this.#run.afterResponse(task);
+    this.#run.afterResponse(onceFlushed(task));
   }
 
   // ResponseWriter
@@ -231,9 +236,7 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   #inputBody(): RequestBody {
     if (this.#input === undefined) {
       this.#input = this.#createBody(this.#contentLength);
-      if (this.#inputEnded) {
-        this.#input.end();
-      }
+      this.#catchUp(this.#input, this.#inputEnded);
     }
     return this.#input;
   }
@@ -244,9 +247,7 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
       const length = this.#environ?.['FCGI_DATA_LENGTH'];
 
       this.#data = this.#createBody(typeof length === 'string' ? parseContentLength(length) : undefined);
-      if (this.#dataEnded) {
-        this.#data.end();
-      }
+      this.#catchUp(this.#data, this.#dataEnded);
     }
     return this.#data;
   }
@@ -263,9 +264,19 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
     });
   }
 
+  /** A body that is touched late has missed what was said before. */
+  #catchUp(body: RequestBody, hasEnded: boolean): void {
+    if (hasEnded) {
+      body.end();
+    }
+    if (this.#isOver) {
+      body.discard();
+    }
+  }
+
   #checkBodyFull(): void {
     const { maxBufferedBytes } = this.#host.settings;
-    const buffered = (this.#input?.bufferedBytes ?? 0) + (this.#data?.bufferedBytes ?? 0);
+    const buffered = this.bufferedBytes;
 
     if (!this.#isBodyFull && buffered > maxBufferedBytes) {
       this.#isBodyFull = true;

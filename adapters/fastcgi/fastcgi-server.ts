@@ -45,7 +45,7 @@ export class FastCgiServer implements ConnectionHost {
   #activeRequests = 0;
   #unsettledRequests = 0;
   #isClosing = false;
-  #onIdle: (() => void) | undefined;
+  #whenIdle: (() => void)[] = [];
 
   /** @throws {GatewayError} `ERR_USAGE` for an option that makes no sense. */
   constructor(application: Application, options: FastCgiOptions = {}) {
@@ -124,22 +124,24 @@ export class FastCgiServer implements ConnectionHost {
       driver.closeWhenDone();
     }
 
-    const timer = setTimeout(() => {
-      this.destroy();
-    }, graceMs);
+    let timer: NodeJS.Timeout | undefined;
+    const timeIsOver = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.destroy();
+        resolve();
+      }, graceMs);
+    });
 
     await Promise.all(closed);
-    await this.#idle();
+    await Promise.race([this.#idle(), timeIsOver]);
     clearTimeout(timer);
   }
 
-  /** Cuts every connection. */
+  /** Cuts every connection. What the applications still do then goes on without a peer. */
   destroy(): void {
     for (const driver of [...this.#drivers]) {
       driver.destroy();
     }
-    this.#unsettledRequests = 0;
-    this.#onIdle?.();
   }
 
   get activeRequests(): number {
@@ -157,8 +159,10 @@ export class FastCgiServer implements ConnectionHost {
 
   onRequestSettled(): void {
     this.#unsettledRequests--;
-    if (this.#unsettledRequests <= 0) {
-      this.#onIdle?.();
+    if (this.#unsettledRequests === 0) {
+      for (const resolve of this.#whenIdle.splice(0)) {
+        resolve();
+      }
     }
   }
 
@@ -205,11 +209,11 @@ export class FastCgiServer implements ConnectionHost {
   };
 
   #idle(): Promise<void> {
+    if (this.#unsettledRequests === 0) {
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
-      this.#onIdle = resolve;
-      if (this.#unsettledRequests <= 0) {
-        resolve();
-      }
+      this.#whenIdle.push(resolve);
     });
   }
 }

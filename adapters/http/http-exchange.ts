@@ -5,6 +5,7 @@ import { PeerError } from '../../src/errors';
 import { contentLengthOf, EnvironBuilder, type RequestObjects } from '../../src/gateway/environ';
 import { ApplicationRun, type RunObserver } from '../../src/gateway/run-application';
 import type { Application, Environ } from '../../src/gateway/types';
+import { onceFlushed } from '../exchange/after-response';
 import { createErrorStream, formatError, type ErrorLog } from '../exchange/error-log';
 import { fileWrapper } from '../exchange/file-wrapper';
 import { RequestBody } from '../exchange/request-body';
@@ -106,7 +107,7 @@ export class HttpExchange implements RequestObjects, RunObserver {
   }
 
   afterResponse(task: () => unknown): void {
-    this.#run.afterResponse(task);
+    this.#run.afterResponse(onceFlushed(task));
   }
 
   onError(error: unknown, environ: Environ | undefined): void {

@@ -49,7 +49,7 @@ export interface RequestEvents {
 export interface ConnectionEvents {
   /** PARAMS is complete. */
   onRequest(request: OpenRequest): RequestEvents;
-  /** The request cannot be taken: write the reason as a response, then `end`. */
+  /** The request cannot be taken: write the reason as a response, then `end`, before this returns. */
   onRefusal(request: OpenRequest, reason: PeerError): void;
   /** The last request is settled and the front end asked for the connection to be closed then (§3.5). */
   onDone(): void;
@@ -228,8 +228,11 @@ export class Connection implements RecordHandler {
   /** The connection is gone: settles every open request. */
   lose(reason: PeerError): void {
     for (const { request, events } of [...this.#table.values()]) {
-      events?.onAbort(reason);
-      request.abandon();
+      // Hearing of it, an application may have settled another request.
+      if (!request.isSettled) {
+        events?.onAbort(reason);
+        request.abandon();
+      }
     }
   }
 

@@ -1,6 +1,9 @@
 /**
  * What each web server gets wrong about the path and its own name, and how it is put right. One function a quirk,
  * each with the server and version it was measured on. Path variables are bytes as latin-1 code points.
+ *
+ * A front end checks its rules (`location`, `<Location>`, `path`) on the path as it sees it. So what comes from
+ * REQUEST_URI, which is as the client wrote it, is believed only where it cannot mean another path than that.
  */
 import { percentDecode } from './grammar';
 import type { Environ } from './types';
@@ -17,10 +20,8 @@ export function repairPaths(environ: Environ, options: RepairOptions): void {
   // The only place where they may be missing.
   const raw: Partial<Environ> = environ;
 
-  takePathOfAbsoluteTarget(environ);
-  if (options.mount !== undefined) {
-    splitAtMountPoint(raw, options.mount);
-  } else if (options.protocol === 'fastcgi') {
+  takePathOfAbsoluteTarget(raw);
+  if (options.protocol === 'fastcgi') {
     takeScriptNameForPath(raw);
     splitApacheProxyPass(raw);
     takePathOfFrontController(raw);
@@ -28,19 +29,22 @@ export function repairPaths(environ: Environ, options: RepairOptions): void {
   raw.SCRIPT_NAME ??= '';
   raw.PATH_INFO ??= '';
   raw.QUERY_STRING ??= ''; // HAProxy 2.6.12 omits it
+  if (options.mount !== undefined) {
+    splitAtMountPoint(environ, options.mount);
+  }
+  mendBoundary(environ);
   restoreSlashes(environ);
-  moveTrailingSlash(environ);
 }
 
 /** The variables PEP 3333 wants and some server does not send. */
 export function repairServer(environ: Partial<Environ>): void {
   removePortFromServerName(environ);
 
-  const host = environ.HTTP_HOST;
+  const host = environ.HTTP_HOST ?? '';
 
-  environ.SERVER_NAME ??=
-    host === undefined ? stringOr(environ['SERVER_ADDR'], 'localhost') : withoutPort(host);
-  environ.SERVER_PORT ??= portOf(host ?? '') ?? (environ['wsgi.url_scheme'] === 'https' ? '443' : '80');
+  // A Host of `:8080` leaves no name.
+  environ.SERVER_NAME ||= withoutPort(host) || stringOr(environ['SERVER_ADDR'], 'localhost');
+  environ.SERVER_PORT ??= portOf(host) ?? (environ['wsgi.url_scheme'] === 'https' ? '443' : '80');
   environ.SERVER_PROTOCOL ??= 'HTTP/1.0';
   environ.REQUEST_METHOD ??= 'GET';
   environ['GATEWAY_INTERFACE'] ??= 'CGI/1.1'; // missing on h2o 2.2.5
@@ -65,18 +69,27 @@ export function takePathOfAbsoluteTarget(environ: Pick<Partial<Environ>, 'REQUES
   }
 }
 
-/** The mount point was given by the administrator: split there, whatever the server says. */
-export function splitAtMountPoint(environ: Partial<Environ>, mount: string): void {
-  const fromServer = (environ.SCRIPT_NAME ?? '') + (environ.PATH_INFO ?? '');
+/**
+ * The mount point was given by the administrator: split there, if the path is below it.
+ *
+ * A front end that strips the mount point (Caddy's handle_path) leaves it in REQUEST_URI only, and one that rewrites
+ * the path to a script's (Apache's mod_rewrite) has the whole of it in PATH_INFO. Any other difference is one that
+ * the front end made on purpose: behind nginx's `error_page 403 /denied` REQUEST_URI still is what was forbidden.
+ */
+export function splitAtMountPoint(environ: Environ, mount: string): void {
+  const { SCRIPT_NAME: script, PATH_INFO: info } = environ;
+  const whole = script + info;
+  const path = isBelow(whole, mount) ? whole : decodedPath(environ.REQUEST_URI);
 
-  // A front controller has its own name in SCRIPT_NAME (Apache's mod_rewrite, Caddy's php_fastcgi); a front end
-  // that strips the mount point (Caddy's handle_path) leaves it in REQUEST_URI only.
-  for (const path of [fromServer, decodedPath(environ.REQUEST_URI)]) {
-    if (path !== undefined && isBelow(path, mount)) {
-      environ.SCRIPT_NAME = mount;
-      environ.PATH_INFO = path.slice(mount.length);
-      return;
-    }
+  if (path === undefined || !isBelow(path, mount)) {
+    return;
+  }
+
+  const seen = mergeSlashes(path);
+
+  if (path === whole || seen === mergeSlashes(mount + whole) || seen === mergeSlashes(info)) {
+    environ.SCRIPT_NAME = mount;
+    environ.PATH_INFO = path.slice(mount.length);
   }
 }
 
@@ -96,7 +109,8 @@ export function takeScriptNameForPath(environ: Partial<Environ>): void {
 
 /**
  * Apache 2.4.71, ProxyPass: the whole path is in SCRIPT_NAME, and SCRIPT_FILENAME is the part below the mount point,
- * still percent-encoded: `proxy:fcgi://localhost/c%20d` (or without `proxy:fcgi://…` for GENERIC back ends).
+ * still percent-encoded: `proxy:fcgi://localhost/c%20d` (or without `proxy:fcgi://…` for GENERIC back ends). With
+ * `nocanon` that part is as the client wrote it, and may mean another; then there is no telling the mount point.
  * By SetHandler it is the path of a file instead, and SCRIPT_NAME is right.
  */
 export function splitApacheProxyPass(environ: Partial<Environ>): void {
@@ -112,17 +126,21 @@ export function splitApacheProxyPass(environ: Partial<Environ>): void {
     return;
   }
 
-  const path = percentDecode(file.replace(/^proxy:fcgi:\/\/[^/]*/, ''));
+  const whole = withPlainSlashes(script);
+  const below = withPlainSlashes(percentDecode(file.replace(/^proxy:fcgi:\/\/[^/]*/, '')));
+  const isSuffix = below.startsWith('/') && whole.endsWith(below);
 
-  if (path.startsWith('/') && script.endsWith(path)) {
-    environ.SCRIPT_NAME = script.slice(0, script.length - path.length);
-    environ.PATH_INFO = path;
+  if (isSuffix || !(below === '/' || isInDocumentRoot(below, environ))) {
+    const mount = isSuffix ? whole.slice(0, whole.length - below.length) : '';
+
+    environ.SCRIPT_NAME = script.startsWith(mount) ? mount : '';
+    environ.PATH_INFO = script.slice(environ.SCRIPT_NAME.length);
   }
 }
 
 /**
- * Caddy 2.6.2, `php_fastcgi`: SCRIPT_NAME is the front controller (`/index.php`), PATH_INFO is empty, and only
- * REQUEST_URI has the path.
+ * Caddy 2.6.2, `php_fastcgi`: SCRIPT_NAME is the front controller (`/index.php`), a file; PATH_INFO is empty, and
+ * only REQUEST_URI has the path.
  */
 export function takePathOfFrontController(environ: Partial<Environ>): void {
   const script = environ.SCRIPT_NAME ?? '';
@@ -130,7 +148,8 @@ export function takePathOfFrontController(environ: Partial<Environ>): void {
   if (
     environ.PATH_INFO !== '' ||
     script === '' ||
-    !stringOr(environ['SERVER_SOFTWARE'], '').startsWith('Caddy/')
+    !stringOr(environ['SERVER_SOFTWARE'], '').startsWith('Caddy/') ||
+    !stringOr(environ['SCRIPT_FILENAME'], '').endsWith(script)
   ) {
     return;
   }
@@ -144,9 +163,33 @@ export function takePathOfFrontController(environ: Partial<Environ>): void {
 }
 
 /**
- * nginx 1.22.1, Apache 2.4.71, lighttpd 1.4.69 merge `//` in the path, and Apache with `AllowEncodedSlashes NoDecode`
- * leaves `%2F` encoded. REQUEST_URI has the path as it was, and is believed where it means the same path: the server
- * has checked its rules on the merged one. Dot segments are never brought back.
+ * PEP 3333: SCRIPT_NAME never ends with a slash, and is empty at the root; PATH_INFO is empty or begins with one.
+ *
+ * Caddy 2.6.2 with `split .fcgi` cuts `/app.fcgiadmin` within a segment, which its rules took for one: it is the path
+ * as a whole. It also passes `//host.test/app.fcgi` as SCRIPT_NAME, which in a URL is another host (RFC 3986 §4.2).
+ */
+export function mendBoundary(environ: Environ): void {
+  const { SCRIPT_NAME: script, PATH_INFO: info } = environ;
+
+  if (script.endsWith('/')) {
+    environ.SCRIPT_NAME = script.slice(0, lengthWithoutSlashes(script));
+    environ.PATH_INFO = withLeadingSlash(info);
+  } else if (info !== '' && !info.startsWith('/')) {
+    environ.SCRIPT_NAME = '';
+    environ.PATH_INFO = withLeadingSlash(script + info);
+  }
+  if (environ.SCRIPT_NAME.startsWith('//')) {
+    environ.SCRIPT_NAME = environ.SCRIPT_NAME.replace(/^\/+/, '/');
+  }
+}
+
+/**
+ * nginx 1.22.1, Apache 2.4.71 and lighttpd 1.4.69 merge slashes in the path, those written as `%2F` too. REQUEST_URI
+ * has them, and is believed where that is all the difference. The beginning of a path at the root stays merged:
+ * `//x` there would be an authority (RFC 3986 §3.3).
+ *
+ * Apache with `AllowEncodedSlashes NoDecode` leaves `%2F` in PATH_INFO. It stays: `<Location "/admin">` did not see
+ * `/admin%2Fx`, so the application must not see `/admin/x` (measured on 2.4.71; `On` decodes before it checks).
  */
 export function restoreSlashes(environ: Environ): void {
   const uri = environ.REQUEST_URI;
@@ -159,25 +202,14 @@ export function restoreSlashes(environ: Environ): void {
   const { SCRIPT_NAME: script, PATH_INFO: info } = environ;
   const path = decodedPath(uri);
 
-  if (path === undefined || !path.startsWith(script) || /\/\.\.?(?:\/|$)/.test(path)) {
+  if (path?.startsWith(script) !== true) {
     return;
   }
 
   const below = path.slice(script.length);
 
-  if (
-    mergeSlashes(below) === mergeSlashes(info) ||
-    mergeSlashes(below) === mergeSlashes(info.replace(/%2f/gi, '/'))
-  ) {
-    environ.PATH_INFO = below;
-  }
-}
-
-/** PEP 3333: SCRIPT_NAME never ends with a slash; at the root it is empty. */
-export function moveTrailingSlash(environ: Environ): void {
-  if (environ.SCRIPT_NAME.endsWith('/')) {
-    environ.SCRIPT_NAME = environ.SCRIPT_NAME.slice(0, -1);
-    environ.PATH_INFO = environ.PATH_INFO.startsWith('/') ? environ.PATH_INFO : `/${environ.PATH_INFO}`;
+  if (mergeSlashes(below) === mergeSlashes(info)) {
+    environ.PATH_INFO = script === '' && !info.startsWith('//') ? below.replace(/^\/+/, '/') : below;
   }
 }
 
@@ -197,23 +229,53 @@ export function truncationOf(environ: Partial<Environ> | undefined): 'close' | '
   return stringOr(environ?.['SERVER_SOFTWARE'], '').startsWith('nginx/') ? 'refused-record' : 'close';
 }
 
-/** The path of a request target, decoded; undefined for `*` and other targets without one. */
+/**
+ * The path of a request target, decoded; undefined for `*` and other targets without one. Also for one with dot
+ * segments: most front ends resolve them before they check their rules, and what they resolved is never brought back.
+ */
 function decodedPath(target: string | undefined): string | undefined {
   if (target === undefined || !target.startsWith('/')) {
     return undefined;
   }
 
-  const query = target.indexOf('?');
+  // nginx and lighttpd take a fragment, which no client sends, for one.
+  const end = target.search(/[?#]/);
+  const path = percentDecode(end === -1 ? target : target.slice(0, end));
 
-  return percentDecode(query === -1 ? target : target.slice(0, query));
+  return /\/\.\.?(?:\/|$)/.test(path) ? undefined : path;
 }
 
 function isBelow(path: string, mount: string): boolean {
   return path.startsWith(mount) && (path.length === mount.length || path[mount.length] === '/');
 }
 
+function isInDocumentRoot(path: string, environ: Partial<Environ>): boolean {
+  return [environ['CONTEXT_DOCUMENT_ROOT'], environ['DOCUMENT_ROOT']].some(
+    (root) => typeof root === 'string' && root !== '' && path.startsWith(root),
+  );
+}
+
 function mergeSlashes(path: string): string {
   return path.replace(/\/{2,}/g, '/');
+}
+
+/** To compare paths of which one may be encoded in part. */
+function withPlainSlashes(path: string): string {
+  return mergeSlashes(path.replace(/%2f/gi, '/'));
+}
+
+function withLeadingSlash(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** Not by a regular expression: on many slashes in the middle one would take quadratic time. */
+function lengthWithoutSlashes(path: string): number {
+  let length = path.length;
+
+  while (path[length - 1] === '/') {
+    length--;
+  }
+  return length;
 }
 
 /** An IPv6 address without brackets is all colons and no port. */

@@ -49,22 +49,16 @@ function belowMount(rawPath: string, script: string): string | undefined {
   return rawPath.slice(at);
 }
 
-/** Front ends merge slashes and resolve dots before they decide; what they decided on must be what the client wrote. */
+/**
+ * Front ends merge slashes, and decode them or not. They resolve dot segments, too, but those never come back: rules
+ * for `/admin` did not see `/admin/../x`, and what routes by the beginning of a path would.
+ */
 function isSamePath(raw: string, info: string): boolean {
-  return raw === info || normalize(raw) === normalize(info);
+  return raw === info || withMergedSlashes(raw) === withMergedSlashes(info);
 }
 
-function normalize(path: string): string {
-  const segments: string[] = [];
-
-  for (const segment of path.replace(/%2f/gi, '/').split('/')) {
-    if (segment === '..') {
-      segments.pop();
-    } else if (segment !== '.' && segment !== '') {
-      segments.push(segment);
-    }
-  }
-  return segments.join('/') + (/(?:\/|\/\.|\/\.\.)$/.test(path) ? '/' : '');
+function withMergedSlashes(path: string): string {
+  return path.replace(/(?:\/|%2f)+/gi, '/');
 }
 
 function encodePath(path: string): string {

@@ -1,14 +1,12 @@
 /** startResponse's states (PEP 3333, "The start_response() Callable") and what the head says about the body. */
 import { ApplicationError } from '../errors';
 import { isFieldValue, isForbiddenHeader, isStatus, isToken, parseContentLength } from './grammar';
-import type { Headers } from './types';
+import type { Header, Headers } from './types';
 
 /** A checked response head, ready for any protocol. */
 export interface ResponseHead {
   /** `"200 OK"` */
   readonly status: string;
-  /** As the application gave them. */
-  readonly headers: Headers;
   /** `Name: value` lines, each with its CRLF; latin-1. */
   readonly fieldLines: string;
   /** Body bytes the head promises, if it does. */
@@ -94,8 +92,10 @@ function checkHead(status: string, headers: Headers): ResponseHead {
   let fieldLines = '';
   let contentLength: number | undefined;
 
-  for (const header of headers as Headers) {
-    const [name, value] = checkHeader(header);
+  for (const header of headers as unknown[]) {
+    checkHeader(header);
+
+    const [name, value] = header;
 
     // A Content-Length has 14 letters; no other name needs to be lower-cased twice.
     if (name.length === 14 && name.toLowerCase() === 'content-length') {
@@ -109,15 +109,15 @@ function checkHead(status: string, headers: Headers): ResponseHead {
     }
     fieldLines += `${name}: ${value}\r\n`;
   }
-  return { status, headers, fieldLines, contentLength };
+  return { status, fieldLines, contentLength };
 }
 
-function checkHeader(header: unknown): readonly [string, string] {
-  if (!Array.isArray(header) || typeof header[0] !== 'string' || typeof header[1] !== 'string') {
+function checkHeader(header: unknown): asserts header is Header {
+  if (!isPairOfStrings(header)) {
     throw new ApplicationError('ERR_HEADER', 'a header is a pair of strings, [name, value]');
   }
 
-  const [name, value] = header as [string, string];
+  const [name, value] = header;
 
   if (!isToken(name)) {
     throw new ApplicationError('ERR_HEADER', 'a header name is not a token (RFC 9110 §5.6.2)');
@@ -134,7 +134,15 @@ function checkHeader(header: unknown): readonly [string, string] {
       `the value of the header ${name} has a forbidden character (RFC 9110 §5.5)`,
     );
   }
-  return [name, value];
+}
+
+function isPairOfStrings(header: unknown): header is Header {
+  return (
+    Array.isArray(header) &&
+    header.length === 2 &&
+    typeof header[0] === 'string' &&
+    typeof header[1] === 'string'
+  );
 }
 
 function checkContentLength(value: string, earlier: number | undefined): number {

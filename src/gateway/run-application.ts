@@ -39,8 +39,11 @@ type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
 
 /** What may hang on a body besides its chunks. */
 interface Closable {
-  readonly close?: unknown;
-  readonly destroy?: unknown;
+  readonly close?: () => unknown;
+  /** A Node stream's. */
+  readonly destroy?: () => unknown;
+  readonly pipe?: unknown;
+  readonly on?: (event: 'error', listener: () => void) => unknown;
 }
 
 export class ApplicationRun {
@@ -56,9 +59,11 @@ export class ApplicationRun {
   #abortReason: PeerError | undefined;
   #abortController: AbortController | undefined;
 
-  #body: Body;
+  #body: Closable | undefined;
   #iterator: AnyIterator | undefined;
   #isAsync = false;
+  /** A synchronous iterator is in `next()`, and a generator cannot be told to return while it runs. */
+  #isInNext = false;
   /** The peer can take no more. */
   #isBlocked = false;
   /** The body loop stopped because of that. */
@@ -97,7 +102,7 @@ export class ApplicationRun {
   /** `postern.after_response`. */
   afterResponse(task: () => unknown): void {
     if (this.#ended) {
-      this.#runTask(task);
+      this.#guard(task);
     } else {
       (this.#tasks ??= []).push(task);
     }
@@ -108,21 +113,28 @@ export class ApplicationRun {
     this.#environ = environ;
     this.#method = environ.REQUEST_METHOD;
 
-    let result: Body | Promise<Body>;
+    let body: Body;
 
     try {
-      result = application(environ, this.#startResponse);
+      const result = application(environ, this.#startResponse);
+
+      if (isThenable(result)) {
+        Promise.resolve(result).then(
+          (later) => {
+            this.#respond(later);
+          },
+          (error: unknown) => {
+            this.#failCall(error);
+          },
+        );
+        return;
+      }
+      body = result;
     } catch (error) {
-      this.#fail(error);
-      this.#settle();
+      this.#failCall(error);
       return;
     }
-    if (isThenable(result)) {
-      Promise.resolve(result).then(this.#respondLater, this.#failLater);
-    } else {
-      this.#respond(result);
-      this.#settle();
-    }
+    this.#respond(body);
   }
 
   /**
@@ -132,8 +144,7 @@ export class ApplicationRun {
   refuse(error: PeerError, method: string | undefined, environ?: Environ): void {
     this.#environ = environ;
     this.#method = method;
-    this.#fail(error);
-    this.#settle();
+    this.#failCall(error);
   }
 
   /** Something outside of the call went wrong, so that the application will not finish this response. */
@@ -158,7 +169,7 @@ export class ApplicationRun {
     this.#ended = true;
     this.#abortReason = reason;
     this.#abortController?.abort(reason);
-    this.#end();
+    this.#letGo();
   }
 
   readonly #startResponse = (status: string, headers: Headers, excInfo?: unknown): Write => {
@@ -180,53 +191,49 @@ export class ApplicationRun {
     this.#sendChunk(chunk);
   };
 
-  readonly #respondLater = (body: Body): void => {
-    this.#respond(body);
-    this.#settle();
-  };
-
-  readonly #failLater = (error: unknown): void => {
+  #failCall(error: unknown): void {
     this.#fail(error);
     this.#settle();
-  };
-
-  #respond(body: Body): void {
-    this.#body = body;
-    if (this.#ended) {
-      this.#closeBody();
-      return;
-    }
-    if (body == null) {
-      this.#finish();
-    } else if (typeof body === 'string' || body instanceof Uint8Array) {
-      this.#takeChunk(body);
-      this.#finish();
-    } else {
-      this.#iterate(body);
-    }
   }
 
-  #iterate(body: unknown): void {
+  #respond(body: Body): void {
     try {
-      if (typeof body !== 'object' || body === null) {
-        throw new ApplicationError('ERR_BODY_TYPE', `a body cannot be a ${typeof body}`);
-      }
-      if (isAsyncIterable(body)) {
-        this.#isAsync = true;
-        this.#iterator = body[Symbol.asyncIterator]();
-      } else if (isIterable(body)) {
-        this.#iterator = body[Symbol.iterator]();
+      if (body == null || typeof body === 'string' || body instanceof Uint8Array) {
+        this.#respondWith(body ?? '');
       } else {
-        throw new ApplicationError(
-          'ERR_BODY_TYPE',
-          'a body is a string, a Uint8Array, or an iterable of them',
-        );
+        this.#open(body);
+        this.#pull();
       }
     } catch (error) {
       this.#fail(error);
-      return;
     }
-    this.#pull();
+    if (this.#ended) {
+      // It may have been over before there was a body.
+      this.#letGo();
+    }
+    this.#settle();
+  }
+
+  #respondWith(chunk: Chunk): void {
+    if (!this.#ended) {
+      this.#takeChunk(chunk);
+      this.#finish();
+    }
+  }
+
+  #open(body: unknown): void {
+    if (typeof body !== 'object' || body === null) {
+      throw new ApplicationError('ERR_BODY_TYPE', `a body cannot be a ${typeof body}`);
+    }
+    this.#body = body;
+    if (isAsyncIterable(body)) {
+      this.#isAsync = true;
+      this.#iterator = body[Symbol.asyncIterator]();
+    } else if (isIterable(body)) {
+      this.#iterator = body[Symbol.iterator]();
+    } else {
+      throw new ApplicationError('ERR_BODY_TYPE', 'a body is a string, a Uint8Array, or an iterable of them');
+    }
   }
 
   /** Asks for chunks until the body ends or the peer can take no more. */
@@ -237,24 +244,28 @@ export class ApplicationRun {
         return;
       }
       if (this.#isAsync) {
-        this.#pullOne();
+        this.#pullLater();
         return;
       }
-
-      let step: IteratorResult<unknown>;
-
-      try {
-        // #isAsync says which of the two it is.
-        step = (this.#iterator as Iterator<unknown>).next();
-      } catch (error) {
-        this.#fail(error);
-        return;
-      }
-      this.#takeStep(step);
+      this.#pullNow();
     }
   }
 
-  #pullOne(): void {
+  #pullNow(): void {
+    this.#isInNext = true;
+    try {
+      // #isAsync says which of the two it is.
+      this.#takeStep((this.#iterator as Iterator<unknown>).next());
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#isInNext = false;
+    if (this.#ended) {
+      this.#letGo();
+    }
+  }
+
+  #pullLater(): void {
     try {
       // Resolved, for an iterator whose next() gives no promise.
       Promise.resolve((this.#iterator as AsyncIterator<unknown>).next()).then(
@@ -267,10 +278,15 @@ export class ApplicationRun {
   }
 
   readonly #onStep = (step: IteratorResult<unknown>): void => {
-    if (!this.#ended) {
-      this.#takeStep(step);
-      this.#pull();
+    if (this.#ended) {
+      return;
     }
+    try {
+      this.#takeStep(step);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pull();
   };
 
   readonly #onStepFailed = (error: unknown): void => {
@@ -278,6 +294,9 @@ export class ApplicationRun {
   };
 
   #takeStep(step: IteratorResult<unknown>): void {
+    if (this.#ended) {
+      return;
+    }
     if (step.done === true) {
       this.#finish();
     } else {
@@ -287,17 +306,12 @@ export class ApplicationRun {
 
   /** A chunk of the body: the first that is not empty brings the head out. */
   #takeChunk(chunk: unknown): void {
-    try {
-      checkChunk(chunk);
-      if (chunk.length === 0) {
-        return;
-      }
-      if (!this.#response.headSent) {
-        this.#sendHead();
-      }
-    } catch (error) {
-      this.#fail(error);
+    checkChunk(chunk);
+    if (chunk.length === 0) {
       return;
+    }
+    if (!this.#response.headSent) {
+      this.#sendHead();
     }
     if (this.#bodyless) {
       // Whatever else the application would make, nobody may see it.
@@ -335,7 +349,7 @@ export class ApplicationRun {
     // More than the head promised would be read as the next response by whoever trusts it (mod_fcgid 2.3.9).
     this.#bytesLeft = 0;
     if (allowed > 0) {
-      this.#isBlocked = !this.#writer.write(Buffer.from(asBytes(chunk).subarray(0, allowed)));
+      this.#isBlocked = !this.#writer.write(asBytes(chunk).subarray(0, allowed));
     }
     this.#report(
       new ApplicationError(
@@ -351,22 +365,17 @@ export class ApplicationRun {
     if (this.#ended) {
       return;
     }
-    try {
-      if (!this.#response.headSent) {
-        // A short body is a failure before the head, while a real 500 can still be sent.
-        const promised = this.#response.promisedBytes(this.#method);
-        if (promised > 0) {
-          throw bodyTooShort(promised);
-        }
-        this.#sendHead();
+    if (!this.#response.headSent) {
+      // A short body is a failure before the head, while a real 500 can still be sent.
+      const promised = this.#response.promisedBytes(this.#method);
+
+      if (promised > 0) {
+        throw bodyTooShort(promised);
       }
-    } catch (error) {
-      this.#fail(error);
-      return;
+      this.#sendHead();
     }
     if (!this.#bodyless && this.#bytesLeft !== undefined && this.#bytesLeft > 0) {
-      this.#fail(bodyTooShort(this.#bytesLeft));
-      return;
+      throw bodyTooShort(this.#bytesLeft);
     }
     this.#end(() => this.#writer.end());
   }
@@ -399,45 +408,39 @@ export class ApplicationRun {
   }
 
   /** Ends the response once, in whatever way `last` says, then lets go of all that the application gave. */
-  #end(last?: () => void): void {
+  #end(last: () => void): void {
     this.#ended = true;
-    last?.();
-    this.#closeBody();
-    for (const task of this.#tasks ?? []) {
-      this.#runTask(task);
+    try {
+      last();
+    } catch (error) {
+      this.#report(error);
     }
-    this.#tasks = undefined;
-    this.#checkSettled();
+    this.#letGo();
   }
 
-  /** `return()` on the iterator and `close()` on the body, once each. */
-  #closeBody(): void {
+  /** `return()` on the iterator and `close()` on the body, once each; then the tasks. */
+  #letGo(): void {
+    if (this.#isInNext) {
+      return;
+    }
+
     const iterator = this.#iterator;
     const body = this.#body;
+    const tasks = this.#tasks;
 
     this.#iterator = undefined;
     this.#body = undefined;
-    if (iterator?.return !== undefined) {
+    this.#tasks = undefined;
+    if (iterator != null) {
       this.#guard(() => iterator.return?.());
     }
-    if (typeof body === 'object' && body !== null && !(body instanceof Uint8Array)) {
-      this.#close(body as Closable);
+    if (body !== undefined) {
+      this.#guard(() => close(body));
     }
-  }
-
-  #close(body: Closable): void {
-    if (typeof body.close === 'function') {
-      const close = body.close as () => unknown;
-      this.#guard(() => close.call(body));
-    } else if (typeof body.destroy === 'function') {
-      // A Node stream: its iterator's return() waits for a read that may never come, destroy() does not.
-      const destroy = body.destroy as () => unknown;
-      this.#guard(() => destroy.call(body));
-    }
-  }
-
-  #runTask(task: () => unknown): void {
-    this.#guard(task);
+    tasks?.forEach((task) => {
+      this.#guard(task);
+    });
+    this.#checkSettled();
   }
 
   /** Runs the application's cleaning up: its failure is logged and changes nothing, its promise is waited for. */
@@ -470,8 +473,23 @@ export class ApplicationRun {
   }
 
   #report(error: unknown): void {
-    this.#observer.onError(error, this.#environ);
+    try {
+      this.#observer.onError(error, this.#environ);
+    } catch {
+      // A log that fails must not keep the client waiting as well.
+      return;
+    }
   }
+}
+
+function close(body: Closable): unknown {
+  if (typeof body.pipe === 'function') {
+    // A Node stream: nobody is left to hear of its errors, and one that nobody hears ends the process.
+    body.on?.('error', () => undefined);
+    // Its iterator's return() waits for a read that may never come, destroy() does not.
+    return body.destroy?.();
+  }
+  return typeof body.close === 'function' ? body.close() : undefined;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

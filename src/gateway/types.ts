@@ -5,7 +5,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { FileHandle } from 'node:fs/promises';
 
-/** One block of a body. A string is sent as UTF-8. */
+/** One block of a body. A string is sent as UTF-8. Bytes are not copied: they must not be changed afterwards. */
 export type Chunk = string | Uint8Array;
 
 /** A bare string or `Uint8Array` is one chunk and is never iterated. */
