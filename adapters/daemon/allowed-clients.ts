@@ -19,10 +19,10 @@ export class AllowedClients {
   }
 
   #add(client: string): void {
-    const [address = '', prefix] = client.split('/');
+    const [address = '', prefix, ...more] = client.split('/');
     const family = familyOf(address);
 
-    if (family === undefined) {
+    if (family === undefined || more.length > 0) {
       throw new GatewayError('ERR_USAGE', `not an address or network: ${client}`);
     }
     if (prefix === undefined) {

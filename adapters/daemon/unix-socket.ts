@@ -27,14 +27,16 @@ export async function listenOnUnixSocket(
 ): Promise<void> {
   await removeStaleSocket(path);
 
-  // bind() happens inside listen(), so the umask decides the mode and there is no moment at which it is wider.
-  const umask = process.umask(0o777 & ~options.mode);
+  await listening(server, path, () => {
+    // bind() happens inside listen(), so the umask decides the mode and there is no moment at which it is wider.
+    const umask = process.umask(0o777 & ~options.mode);
 
-  try {
-    await listening(server, path, () => server.listen({ path, backlog }));
-  } finally {
-    process.umask(umask);
-  }
+    try {
+      server.listen({ path, backlog });
+    } finally {
+      process.umask(umask);
+    }
+  });
   if (options.owner !== undefined) {
     changeOwner(server, path, options.owner);
   }
@@ -92,8 +94,9 @@ async function removeStaleSocket(path: string): Promise<void> {
 
   const after = fileAt(path);
 
-  // Another process may have taken over in the meantime: then it is no longer the dead one's.
-  if (after !== undefined && after.ino === before.ino && after.isSocket()) {
+  // Another process may have taken over in the meantime: then it is no longer the dead one's, even if the file system
+  // has used the number of its inode again.
+  if (after?.ino === before.ino && after.ctimeMs === before.ctimeMs) {
     unlinkSync(path);
   }
 }

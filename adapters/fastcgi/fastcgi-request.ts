@@ -12,6 +12,7 @@ import {
   type ServerFacts,
 } from '../../src/gateway/environ';
 import { parseContentLength } from '../../src/gateway/grammar';
+import { wantsItsBodyRead } from '../../src/gateway/quirks';
 import type { ResponseHead } from '../../src/gateway/response';
 import { encodeFastCgiHead } from '../../src/gateway/response-head';
 import { ApplicationRun, type ResponseWriter, type RunObserver } from '../../src/gateway/run-application';
@@ -65,6 +66,9 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
 
   #input: RequestBody | undefined;
   #inputEnded = false;
+  #inputBytes = 0;
+  /** The response is over, but END_REQUEST has to wait for the rest of the request body. */
+  #isEndHeld = false;
   #data: RequestBody | undefined;
   #dataEnded = false;
   #isBodyFull = false;
@@ -159,10 +163,13 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   }
 
   end(): void {
-    const isKnownRole = this.open.role in ROLE_NAMES;
-
-    this.open.end(0, isKnownRole ? ProtocolStatus.REQUEST_COMPLETE : ProtocolStatus.UNKNOWN_ROLE);
-    this.#transport.onOutput();
+    if (!this.#hasWholeInput && wantsItsBodyRead(this.#environ)) {
+      this.#isEndHeld = true;
+      this.open.endStreams();
+      this.#transport.onOutput();
+    } else {
+      this.#endRequest();
+    }
     this.#onOver();
   }
 
@@ -184,6 +191,10 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   // RequestEvents
 
   onStdin(content: Buffer): void {
+    this.#inputBytes += content.length;
+    if (this.#isEndHeld && this.#hasWholeInput) {
+      this.#endRequest();
+    }
     if (this.#isOver || this.#inputEnded || this.#contentLength === 0) {
       return;
     }
@@ -193,6 +204,10 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
 
   onStdinEnd(): void {
     this.#inputEnded = true;
+    if (this.#isEndHeld) {
+      this.#endRequest();
+      return;
+    }
     if (this.#input === undefined && (this.#contentLength ?? 0) === 0) {
       return;
     }
@@ -212,10 +227,23 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   }
 
   onAbort(reason: PeerError): void {
+    this.#isEndHeld = false;
     this.#input?.fail(reason);
     this.#data?.fail(reason);
     this.#run.abort(reason);
     this.#onOver();
+  }
+
+  get #hasWholeInput(): boolean {
+    return this.#inputEnded || (this.#contentLength !== undefined && this.#inputBytes >= this.#contentLength);
+  }
+
+  #endRequest(): void {
+    const isKnownRole = this.open.role in ROLE_NAMES;
+
+    this.#isEndHeld = false;
+    this.open.end(0, isKnownRole ? ProtocolStatus.REQUEST_COMPLETE : ProtocolStatus.UNKNOWN_ROLE);
+    this.#transport.onOutput();
   }
 
   #checkLimits(activeRequests: number, settings: FastCgiSettings): void {

@@ -80,7 +80,9 @@ export class FastCgiServer implements ConnectionHost {
     const server = createNetServer(
       // nginx and others half-close; and a FIN must not cut off an answer that is on its way.
       { allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES },
-      this.#onSocket,
+      (socket) => {
+        this.#onSocket(socket, server);
+      },
     );
 
     await this.#listenOn(server, address);
@@ -195,18 +197,28 @@ export class FastCgiServer implements ConnectionHost {
     }
   }
 
-  readonly #onSocket = (socket: Socket): void => {
-    const peer = socket.remoteAddress;
+  #onSocket(socket: Socket, server: Server): void {
+    if (this.#isClosing) {
+      socket.destroy();
+      return;
+    }
+    if (!this.#isAllowed(socket, server)) {
+      const peer = socket.remoteAddress ?? 'nobody who can be named';
 
-    if (this.#isClosing || (peer !== undefined && this.#allowedClients?.allows(peer) === false)) {
-      if (!this.#isClosing) {
-        this.errorLog(`postern: connection from ${String(peer)} refused: not among the allowed clients\n`);
-      }
+      this.errorLog(`postern: connection from ${peer} refused: not among the allowed clients\n`);
       socket.destroy();
       return;
     }
     this.#drivers.add(new ConnectionDriver(socket, this));
-  };
+  }
+
+  #isAllowed(socket: Socket, server: Server): boolean {
+    const address = server.address();
+    const isTcp = typeof address === 'object' && address !== null;
+
+    // A peer that is gone already has no address any more, but what it sent can still be read.
+    return !isTcp || this.#allowedClients?.allows(socket.remoteAddress ?? '') !== false;
+  }
 
   #idle(): Promise<void> {
     if (this.#unsettledRequests === 0) {

@@ -19,8 +19,13 @@ export interface FastCgiServeOptions extends FastCgiOptions {
 export async function serve(application: Application, options: FastCgiServeOptions): Promise<FastCgiServer> {
   const server = createServer(application, options);
 
-  for (const socket of typeof options.socket === 'string' ? [options.socket] : options.socket) {
-    await server.listen(socket);
+  try {
+    for (const socket of typeof options.socket === 'string' ? [options.socket] : options.socket) {
+      await server.listen(socket);
+    }
+  } catch (error) {
+    await server.close({ graceMs: 0 });
+    throw error;
   }
   stopOnSignals(server, options.gracefulTimeoutMs);
   server.errorLog(`postern: ready on ${server.addresses.join(', ')} (pid ${String(process.pid)})\n`);

@@ -99,8 +99,8 @@ export class OpenRequest {
     }
   }
 
-  /** Ends the streams that were used, then the request (§5.5). */
-  end(appStatus: number, protocolStatus: number = ProtocolStatus.REQUEST_COMPLETE): void {
+  /** Ends the streams that were used. Nothing may be written after this but the end of the request. */
+  endStreams(): void {
     if (this.#isSettled) {
       return;
     }
@@ -108,12 +108,22 @@ export class OpenRequest {
     const { writer } = this.#connection;
 
     if (this.#isStderrUsed) {
+      this.#isStderrUsed = false;
       writer.endStream(RecordType.STDERR, this.id);
     }
     if (this.#isStdoutUsed) {
+      this.#isStdoutUsed = false;
       writer.endStream(RecordType.STDOUT, this.id);
     }
-    writer.endRequest(this.id, appStatus, protocolStatus);
+  }
+
+  /** Ends the streams that are not ended yet, then the request (§5.5). */
+  end(appStatus: number, protocolStatus: number = ProtocolStatus.REQUEST_COMPLETE): void {
+    if (this.#isSettled) {
+      return;
+    }
+    this.endStreams();
+    this.#connection.writer.endRequest(this.id, appStatus, protocolStatus);
     this.#settle();
   }
 

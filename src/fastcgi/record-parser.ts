@@ -27,11 +27,6 @@ export class RecordParser {
     this.#handler = handler;
   }
 
-  /** Nothing of a record has been read; the stream may end here. */
-  get isBetweenRecords(): boolean {
-    return !this.#isInside && this.#headerFilled === 0;
-  }
-
   /** @throws {FastCgiProtocolError} `ERR_FCGI_VERSION` on an unknown version; the stream cannot be resumed. */
   push(chunk: Buffer): void {
     let offset = 0;

@@ -230,6 +230,16 @@ export function truncationOf(environ: Partial<Environ> | undefined): 'close' | '
 }
 
 /**
+ * HAProxy 2.6.12 forgets a request at its END_REQUEST, and then takes no more of its body from the client: a client that
+ * goes on sending waits until a time-out, and on a connection with mpxs-conns so do the requests that come after it.
+ * Others drop the rest (Apache, Caddy), or never send it once they have an answer (nginx with
+ * `fastcgi_request_buffering off`), and must not be waited for.
+ */
+export function wantsItsBodyRead(environ: Partial<Environ> | undefined): boolean {
+  return stringOr(environ?.['SERVER_SOFTWARE'], '').startsWith('HAProxy ');
+}
+
+/**
  * The path of a request target, decoded; undefined for `*` and other targets without one. Also for one with dot
  * segments: most front ends resolve them before they check their rules, and what they resolved is never brought back.
  */
