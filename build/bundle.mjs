@@ -20,7 +20,7 @@ const ENTRIES = {
 
 /** Kept as they are compiled; a path below dist. */
 const KEPT_APART =
-  /^(src\/errors|adapters\/(fastcgi|http|node|fetch|server)\/index|adapters\/cgi\/script-run|adapters\/cli\/(fastcgi|dev|server)-command|adapters\/cli\/usage|adapters\/server\/.*)$/;
+  /^(src\/errors|adapters\/(daemon|fastcgi|http|node|fetch|server)\/index|adapters\/cgi\/script-run|adapters\/cli\/((fastcgi|dev|server)-command|foreign-application|type-script|usage)|adapters\/server\/.*)$/;
 
 const keepApart = {
   name: 'keep-apart',

@@ -36,7 +36,7 @@ export function parseArguments(args: readonly string[], types: OptionTypes): Arg
     };
   } catch (error) {
     // parseArgs explains itself in several sentences; the first one names the flag.
-    throw new GatewayError('ERR_USAGE', String((error as Error).message.split('. ')[0]), { cause: error });
+    throw new GatewayError('ERR_USAGE', String((error as Error).message.split(/\.\s/)[0]), { cause: error });
   }
 }
 

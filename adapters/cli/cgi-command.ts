@@ -4,15 +4,21 @@ import type { Application } from '../../src/gateway/types';
 import { serve, type CgiOptions } from '../cgi/index';
 import { run } from '../run/index';
 import { parseArguments, parseBytes, upToApplication } from './arguments';
-import { loadApplication } from './load-application';
+import { loadApplication, parseStyle, type Style } from './load-application';
 
-const OPTIONS = { mount: 'value', 'max-body': 'value', development: 'flag' } as const;
+const OPTIONS = { mount: 'value', 'max-body': 'value', as: 'value', development: 'flag' } as const;
+
+interface CgiCommand {
+  readonly name: string;
+  readonly style: Style | undefined;
+  readonly options: CgiOptions;
+}
 
 /** One request from the environment and standard input. */
 export function cgiCommand(args: readonly string[]): void | Promise<void> {
-  const { name, options } = parseCommand(upToApplication(args, OPTIONS));
+  const { name, style, options } = parseCommand(upToApplication(args, OPTIONS));
 
-  return startCgi(name, (application) => {
+  return startCgi(name, style, (application) => {
     serve(application, options);
   });
 }
@@ -20,16 +26,20 @@ export function cgiCommand(args: readonly string[]): void | Promise<void> {
 /** As started: a CGI script, or a FastCGI daemon on a socket it was born with. */
 export function runCommand(args: readonly string[]): void | Promise<void> {
   const isCgi = process.env['REQUEST_METHOD'] !== undefined;
-  const { name, options } = parseCommand(isCgi ? upToApplication(args, OPTIONS) : args);
+  const { name, style, options } = parseCommand(isCgi ? upToApplication(args, OPTIONS) : args);
   const start = (application: Application): void => {
     run(application, options);
   };
 
-  return isCgi ? startCgi(name, start) : Promise.resolve(loadApplication(name)).then(start);
+  return isCgi ? startCgi(name, style, start) : Promise.resolve(loadApplication(name, style)).then(start);
 }
 
 /** An application that cannot be loaded is a 500 to the client, as one that throws. */
-function startCgi(name: string, start: (application: Application) => void): void | Promise<void> {
+function startCgi(
+  name: string,
+  style: Style | undefined,
+  start: (application: Application) => void,
+): void | Promise<void> {
   // Before the application's modules can read it (httpoxy, CVE-2016-5385).
   delete process.env['HTTP_PROXY'];
 
@@ -43,7 +53,7 @@ function startCgi(name: string, start: (application: Application) => void): void
   let loaded: Application | Promise<Application>;
 
   try {
-    loaded = loadApplication(name);
+    loaded = loadApplication(name, style);
   } catch (error) {
     startBroken(error);
     return;
@@ -54,12 +64,12 @@ function startCgi(name: string, start: (application: Application) => void): void
   start(loaded);
 }
 
-function parseCommand(args: readonly string[]): { name: string; options: CgiOptions } {
+function parseCommand(args: readonly string[]): CgiCommand {
   // The usual call has no options, and util.parseArgs need not be loaded for it.
   const [only = ''] = args;
 
   if (args.length === 1 && !only.startsWith('-')) {
-    return { name: only, options: {} };
+    return { name: only, style: undefined, options: {} };
   }
 
   const parsed = parseArguments(args, OPTIONS);
@@ -73,6 +83,7 @@ function parseCommand(args: readonly string[]): { name: string; options: CgiOpti
   }
   return {
     name,
+    style: parseStyle(parsed.value('as')),
     options: {
       mount: parsed.value('mount'),
       maxBodyBytes: parseBytes('max-body', parsed.value('max-body')),

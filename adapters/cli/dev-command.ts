@@ -2,9 +2,16 @@
 import { GatewayError } from '../../src/errors';
 import { parseArguments, parseBytes, parseCount } from './arguments';
 import { dev, type Via } from './dev';
-import { loadApplication, parseApplicationName } from './load-application';
+import { loadApplication, parseApplicationName, parseStyle } from './load-application';
 
-const OPTIONS = { port: 'value', via: 'value', watch: 'flag', mount: 'value', 'max-body': 'value' } as const;
+const OPTIONS = {
+  port: 'value',
+  via: 'value',
+  watch: 'flag',
+  as: 'value',
+  mount: 'value',
+  'max-body': 'value',
+} as const;
 
 const MAX_PORT = 65535;
 
@@ -21,12 +28,13 @@ export async function devCommand(args: readonly string[]): Promise<void> {
     port: parsePort(parsed.value('port')),
     via: parseVia(parsed.value('via')),
     watch: parsed.flag('watch'),
+    style: parseStyle(parsed.value('as')),
     mount: parsed.value('mount'),
     maxBodyBytes: parseBytes('max-body', parsed.value('max-body')),
   };
 
   parseApplicationName(name);
-  await dev({ ...options, name, load: () => loadApplication(name) });
+  await dev({ ...options, name, load: () => loadApplication(name, options.style) });
 }
 
 function parsePort(text: string | undefined): number | undefined {

@@ -9,6 +9,7 @@ import { cgiApplication } from '../cgi/index';
 import type { GatewayOptions } from '../exchange/gateway-options';
 import { Client, createServer, fastCgiApplication } from '../fastcgi/index';
 import { serve, type HttpOptions, type HttpServer } from '../http/index';
+import type { Style } from './load-application';
 
 export type Via = 'direct' | 'fastcgi' | 'cgi';
 
@@ -17,6 +18,8 @@ export interface DevOptions extends Omit<GatewayOptions, 'development'> {
   readonly name: string;
   /** Loads it; not called where another process does (`cgi`, `watch`). */
   readonly load: () => Application | Promise<Application>;
+  /** What kind of application it is, for the processes that load it. Default: found out. */
+  readonly style?: Style | undefined;
   /** Default 8080; 0 takes any free one. */
   readonly port?: number | undefined;
   /**
@@ -115,7 +118,7 @@ function frontOf(server: HttpServer, { mount = '' }: DevOptions, cleanUp?: () =>
   };
 }
 
-function cgiCommand({ name, mount, maxBodyBytes }: DevOptions): Parameters<typeof cgiApplication>[0] {
+function cgiCommand({ name, style, mount, maxBodyBytes }: DevOptions): Parameters<typeof cgiApplication>[0] {
   return {
     command: process.execPath,
     // Options before the application: after it a web server writes the words of a query.
@@ -124,6 +127,7 @@ function cgiCommand({ name, mount, maxBodyBytes }: DevOptions): Parameters<typeo
       MAIN,
       'cgi',
       '--development',
+      ...optionOf('as', style),
       ...optionOf('mount', mount),
       ...optionOf('max-body', maxBodyBytes),
       name,
@@ -145,6 +149,7 @@ async function watch(options: DevOptions): Promise<void> {
       'dev',
       ...optionOf('port', options.port),
       ...optionOf('via', options.via),
+      ...optionOf('as', options.style),
       ...optionOf('mount', options.mount),
       ...optionOf('max-body', options.maxBodyBytes),
       options.name,

@@ -3,6 +3,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { GatewayError } from '../../src/errors';
 import type { Application } from '../../src/gateway/types';
+import { brokenApplication } from './broken-application';
+
+/* eslint-disable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
+/** A CGI process with an application of the gateway's own kind needs none of them. */
+const modules = {
+  foreignApplication: () => require('./foreign-application') as typeof import('./foreign-application'),
+  typeScript: () => require('./type-script') as typeof import('./type-script'),
+};
+/* eslint-enable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
+
+/** `gateway`: (environ, startResponse); `node`: (req, res), Express, Koa, Fastify; `fetch`: (request) → Response. */
+export type Style = 'gateway' | 'node' | 'fetch';
 
 /** The exports that are looked for, in this order, when none is named. */
 const EXPORT_NAMES = ['application', 'app', 'default', 'handler'] as const;
@@ -12,19 +24,41 @@ interface ApplicationName {
   readonly exportName: string | undefined;
 }
 
+/** `--as`. @throws {GatewayError} `ERR_USAGE` */
+export function parseStyle(text: string | undefined): Style | undefined {
+  switch (text) {
+    case undefined:
+    case 'gateway':
+    case 'node':
+    case 'fetch':
+      return text;
+    default:
+      throw new GatewayError('ERR_USAGE', `--as takes gateway, node or fetch, not ${text}`);
+  }
+}
+
 /**
  * Loads a CommonJS, ES or TypeScript module. Synchronous for CommonJS, so that a CGI script does not pay for the
  * ES module loader.
  *
+ * @param style what kind of application it is; undefined: found out.
  * @throws {GatewayError} `ERR_APPLICATION`, with a message that says it all: no file, no such export, an error in it.
  */
-export function loadApplication(name: string): Application | Promise<Application> {
+export function loadApplication(name: string, style?: Style): Application | Promise<Application> {
   const target = parseApplicationName(name);
   const loaded = loadModule(target.path);
 
-  return loaded instanceof Promise
-    ? loaded.then((exports) => chooseExport(exports, target))
-    : chooseExport(loaded, target);
+  const chosen =
+    loaded instanceof Promise
+      ? loaded.then((exports) => chooseExport(exports, target, style))
+      : chooseExport(loaded, target, style);
+
+  if (!(chosen instanceof Promise)) {
+    return chosen;
+  }
+  return chosen.catch((error: unknown) => {
+    throw brokenApplication(target.path, error);
+  });
 }
 
 /** @throws {GatewayError} `ERR_APPLICATION` when there is no such file. */
@@ -78,7 +112,7 @@ function requireModule(path: string): unknown {
     return require(path); // eslint-disable-line @typescript-eslint/no-require-imports -- the path is known at run time only
   } catch (error) {
     // ES module syntax in a .js file that no package.json speaks for.
-    if (/^ERR_REQUIRE_(?:ESM|ASYNC_MODULE)$/.test((error as NodeJS.ErrnoException).code ?? '')) {
+    if (/^ERR_REQUIRE_(?:ESM|ASYNC_MODULE)$/.test((error as NodeJS.ErrnoException | null)?.code ?? '')) {
       return importModule(path);
     }
     throw error;
@@ -95,59 +129,54 @@ async function importModule(path: string): Promise<unknown> {
   }
 }
 
-/** Node strips types from 22.18 on; before that ts-node does, if the application has it installed. */
 function loadTypeScript(path: string): unknown {
+  const { prepareTypeScript, stripsTypes } = modules.typeScript();
+
   if (stripsTypes()) {
     return importModule(path);
   }
-
-  const { createRequire } = process.getBuiltinModule('node:module');
-
-  try {
-    const tsNode = createRequire(path)('ts-node') as { register(options: object): unknown };
-    tsNode.register({ transpileOnly: true });
-  } catch (error) {
-    throw new GatewayError(
-      'ERR_APPLICATION',
-      `${path} is TypeScript: this Node does not run it, and ts-node is not installed beside it`,
-      { cause: error },
-    );
-  }
+  prepareTypeScript(path);
   return requireModule(path);
 }
 
-function stripsTypes(): boolean {
-  const { features } = process as { features: { typescript?: unknown } };
-
-  return features.typescript !== undefined && features.typescript !== false;
-}
-
-function chooseExport(exports: unknown, { path, exportName }: ApplicationName): Application {
+function chooseExport(
+  exports: unknown,
+  { path, exportName }: ApplicationName,
+  style: Style | undefined,
+): Application | Promise<Application> {
   if (exportName !== undefined) {
-    return checkApplication(exportOf(exports, exportName), `the export ${exportName} of ${path}`);
-  }
-  for (const name of EXPORT_NAMES) {
-    const found = exportOf(exports, name);
+    const found = exportOf(exports, exportName);
 
-    if (found !== undefined) {
-      return checkApplication(found, `the export ${name} of ${path}`);
+    if (found === undefined) {
+      throw new GatewayError('ERR_APPLICATION', `${path} has no export ${exportName}`);
+    }
+    return asApplication(found, `the export ${exportName} of ${path}`, style);
+  }
+  // A framework's application may have properties of any name.
+  if (!isFramework(exports)) {
+    for (const name of EXPORT_NAMES) {
+      const found = exportOf(exports, name);
+
+      if (found !== undefined) {
+        return asApplication(found, `the export ${name} of ${path}`, style);
+      }
     }
   }
-  return checkApplication(exports, path);
+  return asApplication(exports, path, style);
 }
 
 /** A CommonJS module that was imported has its exports below `default`. */
 function exportOf(exports: unknown, name: string): unknown {
-  const own = propertyOf(exports, name);
+  const fallback = propertyOf(exports, 'default');
+  const own = name === 'default' ? fallback : propertyOf(exports, name);
 
-  if (name === 'default' && typeof own === 'object' && own !== null) {
-    return chooseNested(own);
+  if (isFramework(fallback)) {
+    return own;
   }
-  return own ?? propertyOf(propertyOf(exports, 'default'), name);
-}
-
-function chooseNested(exports: object): unknown {
-  return EXPORT_NAMES.map((name) => propertyOf(exports, name)).find((found) => found !== undefined);
+  if (name === 'default' && typeof own === 'object' && own !== null) {
+    return EXPORT_NAMES.map((nested) => propertyOf(own, nested)).find((found) => found !== undefined) ?? own;
+  }
+  return own ?? propertyOf(fallback, name);
 }
 
 function propertyOf(value: unknown, name: string): unknown {
@@ -156,36 +185,41 @@ function propertyOf(value: unknown, name: string): unknown {
     : undefined;
 }
 
-function checkApplication(value: unknown, what: string): Application {
-  if (typeof value !== 'function') {
-    throw new GatewayError('ERR_APPLICATION', `${what} is not a function app(environ, startResponse)`);
+/** Not a bare function, and not what merely holds exports. */
+function isFramework(value: unknown): boolean {
+  if (typeof value === 'function') {
+    return !isBareFunction(value);
   }
-  // Whatever else it is will show when it is called.
-  return value as Application;
-}
-
-function brokenApplication(path: string, error: unknown): GatewayError {
-  if (error instanceof GatewayError) {
-    return error;
+  if (typeof value !== 'object' || value === null) {
+    return false;
   }
 
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const prototype: unknown = Object.getPrototypeOf(value);
 
-  return new GatewayError('ERR_APPLICATION', `cannot load ${path}: ${oneLine(reason)}${placeOf(error)}`, {
-    cause: error,
-  });
+  return (
+    prototype !== null &&
+    prototype !== Object.prototype &&
+    modules.foreignApplication().recognize(value) !== undefined
+  );
 }
 
-function oneLine(text: string): string {
-  return text.split('\n')[0] ?? '';
+/** Express and Connect applications are functions with methods, and so might be an application with `fetch`. */
+function isBareFunction(value: object): boolean {
+  return !('handle' in value || 'fetch' in value);
 }
 
-/** Where in the user's code it happened: a syntax error's stack begins with it, any other's first frame is it. */
-function placeOf(error: unknown): string {
-  const stack = error instanceof Error ? (error.stack ?? '') : '';
-  const place =
-    /^(\/[^\n]+:\d+)\n/.exec(stack)?.[1] ??
-    /\n\s+at (?:[^\n(]*\()?((?:file:\/\/)?\/[^\n)]+:\d+:\d+)/.exec(stack)?.[1];
-
-  return place === undefined ? '' : ` (${place})`;
+function asApplication(
+  value: unknown,
+  what: string,
+  style: Style | undefined,
+): Application | Promise<Application> {
+  // Nothing more is loaded for the gateway's own kind.
+  if (
+    typeof value === 'function' &&
+    (style === 'gateway' || (style === undefined && value.length === 2 && isBareFunction(value)))
+  ) {
+    // Whatever else it is will show when it is called.
+    return value as Application;
+  }
+  return modules.foreignApplication().adapt(value, what, style);
 }

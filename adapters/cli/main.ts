@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => (args: readonly string[]) => void 
   run: () => (require('./cgi-command') as typeof import('./cgi-command')).runCommand,
   cgi: () => (require('./cgi-command') as typeof import('./cgi-command')).cgiCommand,
   fastcgi: () => (require('./fastcgi-command') as typeof import('./fastcgi-command')).fastCgiCommand,
+  server: () => (require('./server-command') as typeof import('./server-command')).serverCommand,
   dev: () => (require('./dev-command') as typeof import('./dev-command')).devCommand,
   help: () => printUsage,
   '--help': () => printUsage,
@@ -30,7 +31,7 @@ function printVersion(): void {
 /* eslint-enable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
 
 function main([command, ...args]: readonly string[]): void {
-  const load = command === undefined ? undefined : COMMANDS[command];
+  const load = command !== undefined && Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
 
   if (load === undefined) {
     fail(
@@ -39,7 +40,6 @@ function main([command, ...args]: readonly string[]): void {
         : `no such command: ${command}; see postern --help`,
       2,
     );
-    return;
   }
   try {
     Promise.resolve(load()(args)).catch(onError);
@@ -54,7 +54,7 @@ function onError(error: unknown): void {
     code = '',
     message = '',
     stack = '',
-  } = error as { code?: string; message?: string; stack?: string };
+  } = (error ?? {}) as { code?: string; message?: string; stack?: string };
 
   if (code.startsWith('ERR_') && stack !== '') {
     fail(message, code === 'ERR_USAGE' ? 2 : 1);
@@ -63,9 +63,10 @@ function onError(error: unknown): void {
   }
 }
 
-function fail(message: string, exitCode: number): void {
+function fail(message: string, exitCode: number): never {
   writeSync(2, `postern: ${message}\n`);
-  process.exitCode = exitCode;
+  // Not only process.exitCode: a file that is no application may have begun to listen.
+  process.exit(exitCode);
 }
 
 main(process.argv.slice(2));

@@ -5,17 +5,22 @@ export const USAGE = `postern: one application behind Apache, nginx, lighttpd, C
   postern cgi <app>        one CGI request from the environment and standard input
   postern fastcgi <app> --socket <path | host:port | fd:N>
                            a FastCGI daemon
+  postern server <script>  a script that listens by itself, such as app.listen(3000), unmodified: its port is not
+                           opened, the web server asks it by CGI or FastCGI; options as run and fastcgi
   postern dev <app>        a web server on 127.0.0.1 for development
 
-<app> is a file, or file:export. Without an export: application, app, default, handler, or the module itself.
+<app> is a file, or file:export. Without an export: application, app, default, handler, or the module itself. It is a
+function (environ, startResponse), an Express, Connect, Koa or Fastify application, an http.Server, or has fetch().
 
 Options of all commands
+  --as gateway|node|fetch  what kind of function the application is (run, cgi, fastcgi, dev): (environ, startResponse),
+                           (req, res) or (request) (default: as it looks)
   --mount PATH             mount point, such as /app (default: as the web server says)
   --max-body BYTES         larger request bodies get 413; 10M is 10 MiB (default: no limit)
   --development            show errors to the client
-In CGI nothing after <app> is read: web servers put words of the query there. Write options before it.
+In CGI nothing after <app> or <script> is read: web servers put words of the query there. Write options before it.
 
-Options of fastcgi
+Options of fastcgi and server
   --socket ADDRESS         where to listen; may be given several times
   --socket-mode MODE       permissions of the socket file (default 0660)
   --socket-owner USER:GROUP

@@ -66,8 +66,7 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
 
   #input: RequestBody | undefined;
   #inputEnded = false;
-  #inputBytes = 0;
-  /** The response is over, but END_REQUEST has to wait for the rest of the request body. */
+  /** The response is over, but END_REQUEST has to wait for the end of STDIN. */
   #isEndHeld = false;
   #data: RequestBody | undefined;
   #dataEnded = false;
@@ -163,7 +162,8 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   }
 
   end(): void {
-    if (!this.#hasWholeInput && wantsItsBodyRead(this.#environ)) {
+    // An empty chunked upload is never ended by HAProxy 2.6.12; for all others STDIN ends after the last byte.
+    if (!this.#inputEnded && this.#contentLength !== 0 && wantsItsBodyRead(this.#environ)) {
       this.#isEndHeld = true;
       this.open.endStreams();
       this.#transport.onOutput();
@@ -191,10 +191,6 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
   // RequestEvents
 
   onStdin(content: Buffer): void {
-    this.#inputBytes += content.length;
-    if (this.#isEndHeld && this.#hasWholeInput) {
-      this.#endRequest();
-    }
     if (this.#isOver || this.#inputEnded || this.#contentLength === 0) {
       return;
     }
@@ -232,10 +228,6 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
     this.#data?.fail(reason);
     this.#run.abort(reason);
     this.#onOver();
-  }
-
-  get #hasWholeInput(): boolean {
-    return this.#inputEnded || (this.#contentLength !== undefined && this.#inputBytes >= this.#contentLength);
   }
 
   #endRequest(): void {

@@ -1,17 +1,22 @@
 /** Node's applications as gateway applications: Express, Connect, Koa, Fastify, `http.Server`, or a plain handler. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { EventEmitter } from 'node:events';
 import { GatewayError } from '../../src/errors';
-import type { Application, Body } from '../../src/gateway/types';
+import type { Application } from '../../src/gateway/types';
 import { NodeExchange } from './node-exchange';
+import { listenerOfServer, type NodeServer, type RequestListener } from './node-server';
 
-export type RequestListener = (request: IncomingMessage, response: ServerResponse) => unknown;
+/** A handler, and the http.Server it belongs to. */
+interface Service {
+  readonly handler: RequestListener;
+  readonly server: NodeServer | undefined;
+}
 
 /** What `fromNode` takes besides a function. */
 interface NodeApplication {
   readonly callback?: unknown; // Koa
   readonly routing?: unknown; // Fastify
   readonly ready?: unknown;
-  readonly emit?: unknown; // http.Server
+  readonly server?: unknown;
   readonly handle?: unknown; // Connect and its kind, when it is an object
 }
 
@@ -23,48 +28,41 @@ interface NodeApplication {
  * @throws {GatewayError} `ERR_APPLICATION` for anything else.
  */
 export function fromNode(handler: RequestListener | object): Application {
-  const listener = listenerOf(handler);
+  const service = serviceOf(handler);
 
   return (environ, startResponse) => {
-    const exchange = new NodeExchange(environ, startResponse);
+    const exchange = new NodeExchange(environ, startResponse, service.server);
 
-    return call(listener, exchange);
+    exchange.run(service.handler);
+    // A response that is already complete needs no body to wait for.
+    return exchange.isOver ? null : exchange;
   };
 }
 
-function call(listener: RequestListener, exchange: NodeExchange): Body {
-  const result = listener(exchange.request, exchange.response);
-
-  exchange.onHandled();
-  if (isThenable(result)) {
-    Promise.resolve(result).catch((error: unknown) => {
-      exchange.fail(error);
-    });
-  }
-  // A response that is already complete needs no body to wait for.
-  return exchange.hasEnded ? null : exchange;
-}
-
-function listenerOf(handler: RequestListener | object): RequestListener {
+function serviceOf(handler: RequestListener | object): Service {
   if (typeof handler === 'function') {
-    return handler as RequestListener;
+    return { handler: handler as RequestListener, server: undefined };
   }
 
   const application = handler as NodeApplication;
 
   if (typeof application.callback === 'function') {
-    return (application.callback as () => RequestListener)();
+    return { handler: (application.callback as () => RequestListener)(), server: undefined };
   }
   if (typeof application.routing === 'function' && typeof application.ready === 'function') {
-    return fastifyListener(
-      application.routing as RequestListener,
-      application.ready as () => PromiseLike<unknown>,
-    );
+    return {
+      handler: fastifyListener(
+        application.routing as RequestListener,
+        application.ready as () => PromiseLike<unknown>,
+      ),
+      server: application.server as NodeServer | undefined,
+    };
   }
-  if (typeof application.emit === 'function') {
-    const emit = application.emit as (event: string, ...args: unknown[]) => boolean;
-
-    return (request, response) => emit.call(handler, 'request', request, response);
+  if (handler instanceof EventEmitter) {
+    return { handler: listenerOfServer(handler), server: handler };
+  }
+  if (typeof application.handle === 'function') {
+    return { handler: application.handle.bind(handler) as RequestListener, server: undefined };
   }
   throw new GatewayError(
     'ERR_APPLICATION',
@@ -85,8 +83,4 @@ function fastifyListener(routing: RequestListener, ready: () => PromiseLike<unkn
       return routing(request, response);
     });
   };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

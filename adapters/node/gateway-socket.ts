@@ -4,66 +4,96 @@
  */
 import { EventEmitter } from 'node:events';
 import { Socket, type AddressInfo } from 'node:net';
+import { getDefaultHighWaterMark } from 'node:stream';
 import type { Environ } from '../../src/gateway/types';
+import type { NodeServer } from './node-server';
 
-type Callback = (error?: Error | null) => void;
+export type Callback = (error?: Error | null) => void;
 
 /** What the socket leads to. */
 export interface SocketOutput {
-  /** Body bytes, or what comes before the head: interim responses. @returns false when the peer can take no more. */
-  write(
-    data: string | Uint8Array,
-    encoding: BufferEncoding | undefined,
-    callback: Callback | undefined,
-  ): boolean;
+  /** @returns false when the peer can take no more. */
+  write(data: string | Uint8Array, encoding: BufferEncoding | null | undefined, callback?: Callback): boolean;
+  /** Nothing holds the written bytes back any longer. */
+  flush(): void;
   /** The application wants to read the body. */
   resumeInput(): void;
   pauseInput(): void;
-  /** The application, or Node's own classes, gave the connection up. */
+  /** The application, or one of Node's own classes, gave the connection up. */
   onSocketDestroyed(error: Error | undefined): void;
+  /** Just before 'close'. */
+  onSocketClosed(): void;
+  onSocketTimeout(): void;
   /** Bytes that were passed on and not yet taken. */
   readonly pendingBytes: number;
 }
 
-/** As Node's own sockets. */
-const HIGH_WATER_MARK = 65536;
+/** Bytes passed on before `write` says that it is enough: Node's own, 16 KiB in Node 20, 64 KiB from Node 22. */
+export const HIGH_WATER_MARK = getDefaultHighWaterMark(false);
+
+/** What Node's stream functions (`finished`, `pipeline`) and http.OutgoingMessage look at; one for both sides. */
+interface StreamState {
+  corked: number;
+  flowing: boolean;
+  ended: boolean;
+  finished: boolean;
+  endEmitted: boolean;
+  errorEmitted: boolean;
+  errored: Error | null;
+  closed: boolean;
+  readonly autoDestroy: true;
+  readonly emitClose: true;
+}
 
 class BareSocket extends EventEmitter {
   readonly #environ: Environ;
   readonly #output: SocketOutput;
+  readonly #state: StreamState = {
+    corked: 0,
+    flowing: true,
+    ended: false,
+    finished: false,
+    endEmitted: false,
+    errorEmitted: false,
+    errored: null,
+    closed: false,
+    autoDestroy: true,
+    emitClose: true,
+  };
   #timer: NodeJS.Timeout | undefined;
   #bytesWritten = 0;
 
   destroyed = false;
   readable = true;
   writable = true;
-  readonly connecting = false;
-  readonly pending = false;
-  readonly readableHighWaterMark = HIGH_WATER_MARK;
-  readonly writableHighWaterMark = HIGH_WATER_MARK;
-  writableCorked = 0;
-  writableEnded = false;
   timeout = 0;
-  allowHalfOpen = true;
-  /** TLS sockets have it; Express's `req.secure`, Koa's `ctx.secure` and Fastify's `protocol` go by it. */
-  readonly encrypted: boolean;
-  // What http.OutgoingMessage touches.
-  readonly _writableState = { corked: 0, finished: false, errorEmitted: false, closed: false };
-  readonly _readableState = { endEmitted: false, errorEmitted: false, closed: false };
+  /** The response that has the socket, for http.OutgoingMessage. */
   _httpMessage: unknown = null;
-  readonly parser = null;
-  readonly server = undefined;
-  readonly _handle = null;
+  /** As on sockets of an http.Server. */
+  server: NodeServer | undefined;
 
-  constructor(environ: Environ, output: SocketOutput) {
+  constructor(environ: Environ, output: SocketOutput, server: NodeServer | undefined) {
     super();
     this.#environ = environ;
     this.#output = output;
-    this.encrypted = environ['wsgi.url_scheme'] === 'https';
+    this.server = server;
+  }
+
+  get _writableState(): StreamState {
+    return this.#state;
+  }
+
+  get _readableState(): StreamState {
+    return this.#state;
+  }
+
+  /** TLS sockets have it; Express's `req.secure`, Koa's `ctx.secure` and Fastify's `protocol` go by it. */
+  get encrypted(): boolean {
+    return this.#environ['wsgi.url_scheme'] === 'https';
   }
 
   get remoteAddress(): string | undefined {
-    return this.#text('REMOTE_ADDR');
+    return this.#address('REMOTE_ADDR');
   }
 
   get remotePort(): number | undefined {
@@ -75,7 +105,7 @@ class BareSocket extends EventEmitter {
   }
 
   get localAddress(): string | undefined {
-    return this.#text('SERVER_ADDR');
+    return this.#address('SERVER_ADDR');
   }
 
   get localPort(): number | undefined {
@@ -94,6 +124,27 @@ class BareSocket extends EventEmitter {
       : { address, port, family };
   }
 
+  get connecting(): boolean {
+    return false;
+  }
+
+  get pending(): boolean {
+    return false;
+  }
+
+  get allowHalfOpen(): boolean {
+    return true;
+  }
+
+  get parser(): null {
+    return null;
+  }
+
+  get _handle(): null {
+    return null;
+  }
+
+  /** Of the response's body; the head is the front end's to write. */
   get bytesWritten(): number {
     return this.#bytesWritten;
   }
@@ -106,20 +157,44 @@ class BareSocket extends EventEmitter {
     return this.#output.pendingBytes;
   }
 
-  get writableLength(): number {
-    return this.#output.pendingBytes;
+  get readableHighWaterMark(): number {
+    return HIGH_WATER_MARK;
   }
 
-  get readableLength(): number {
-    return 0;
+  get writableHighWaterMark(): number {
+    return HIGH_WATER_MARK;
+  }
+
+  get writableLength(): number {
+    return this.#output.pendingBytes;
   }
 
   get writableNeedDrain(): boolean {
     return this.#output.pendingBytes >= HIGH_WATER_MARK;
   }
 
+  get writableCorked(): number {
+    return this.#state.corked;
+  }
+
+  get writableEnded(): boolean {
+    return this.#state.ended;
+  }
+
   get writableFinished(): boolean {
-    return this._writableState.finished;
+    return this.#state.finished;
+  }
+
+  get readableLength(): number {
+    return 0;
+  }
+
+  get readableEnded(): boolean {
+    return this.#state.endEmitted;
+  }
+
+  get readableFlowing(): boolean {
+    return this.#state.flowing;
   }
 
   get readyState(): string {
@@ -127,24 +202,36 @@ class BareSocket extends EventEmitter {
   }
 
   get closed(): boolean {
-    return this._writableState.closed;
+    return this.#state.closed;
   }
 
   get errored(): Error | null {
-    return null;
+    return this.#state.errored;
   }
 
-  write(data: string | Uint8Array, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+  write(
+    data: string | Uint8Array,
+    encoding?: BufferEncoding | null | Callback,
+    callback?: Callback,
+  ): boolean {
     const isCallback = typeof encoding === 'function';
 
     this.#bytesWritten += data.length;
-    this.#touch();
+    this.#timer?.refresh();
     return this.#output.write(data, isCallback ? undefined : encoding, isCallback ? encoding : callback);
   }
 
-  end(): this {
-    this.destroySoon();
-    return this;
+  end(data?: unknown, encoding?: unknown, callback?: unknown): this {
+    const onFinish = [data, encoding, callback].find((value) => typeof value === 'function');
+
+    if (onFinish !== undefined) {
+      this.once('finish', onFinish as () => void);
+    }
+    this.#state.ended = true;
+    this.#state.finished = true;
+    this.writable = false;
+    process.nextTick(() => this.emit('finish'));
+    return this.destroy();
   }
 
   destroySoon(): void {
@@ -160,19 +247,21 @@ class BareSocket extends EventEmitter {
       this.destroyed = true;
       this.readable = false;
       this.writable = false;
+      this.#state.errored = error ?? null;
       clearTimeout(this.#timer);
       this.#output.onSocketDestroyed(error);
-      process.nextTick(() => {
-        this._writableState.closed = true;
-        this._readableState.closed = true;
-        this.emit('close', error !== undefined);
-      });
+      process.nextTick(emitClose, this, this.#state);
     }
     return this;
   }
 
+  /** For `emitClose`. */
+  _onClose(): void {
+    this.#output.onSocketClosed();
+  }
+
   resume(): this {
-    this.#touch();
+    this.#timer?.refresh();
     this.#output.resumeInput();
     return this;
   }
@@ -187,21 +276,28 @@ class BareSocket extends EventEmitter {
   }
 
   cork(): void {
-    this.writableCorked++;
+    this.#state.corked++;
   }
 
   uncork(): void {
-    this.writableCorked = 0;
+    if (this.#state.corked > 0) {
+      this.#state.corked--;
+      if (this.#state.corked === 0) {
+        this.#output.flush();
+      }
+    }
   }
 
   /** @param delayMs milliseconds without a write or read; 0 switches it off. */
   setTimeout(delayMs: number, callback?: () => void): this {
+    if (this.destroyed) {
+      return this;
+    }
     this.timeout = delayMs;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (delayMs > 0) {
-      this.#timer = setTimeout(() => {
-        this.emit('timeout');
-      }, delayMs).unref();
+      this.#timer = setTimeout(onTimeout, delayMs, this, this.#output).unref();
       if (callback !== undefined) {
         this.once('timeout', callback);
       }
@@ -231,20 +327,18 @@ class BareSocket extends EventEmitter {
     return this;
   }
 
-  #touch(): void {
-    this.#timer?.refresh();
-  }
-
-  #text(name: string): string | undefined {
+  /** nginx has `unix:` for a client on a Unix socket, where Node has nothing. */
+  #address(name: string): string | undefined {
     const value = this.#environ[name];
 
-    return typeof value === 'string' ? value : undefined;
+    return typeof value === 'string' && value !== 'unix:' ? value : undefined;
   }
 
   #port(name: string): number | undefined {
-    const value = Number(this.#text(name));
+    const value = this.#environ[name];
+    const port = typeof value === 'string' && value !== '' ? Number(value) : NaN;
 
-    return Number.isInteger(value) ? value : undefined;
+    return Number.isInteger(port) ? port : undefined;
   }
 }
 
@@ -252,9 +346,31 @@ Object.setPrototypeOf(BareSocket.prototype, Socket.prototype);
 
 export type GatewaySocket = BareSocket & Socket;
 
-export function createSocket(environ: Environ, output: SocketOutput): GatewaySocket {
+export function createSocket(
+  environ: Environ,
+  output: SocketOutput,
+  server: NodeServer | undefined,
+): GatewaySocket {
   // Its prototype chain was given net.Socket's just above.
-  return new BareSocket(environ, output) as unknown as GatewaySocket;
+  return new BareSocket(environ, output, server) as unknown as GatewaySocket;
+}
+
+function emitClose(socket: BareSocket, state: StreamState): void {
+  const { errored } = state;
+
+  state.closed = true;
+  socket._onClose();
+  // http.Server hears every error of its sockets, so none ends the process.
+  if (errored !== null && socket.listenerCount('error') > 0) {
+    state.errorEmitted = true;
+    socket.emit('error', errored);
+  }
+  socket.emit('close', errored !== null);
+}
+
+function onTimeout(socket: BareSocket, output: SocketOutput): void {
+  socket.emit('timeout');
+  output.onSocketTimeout();
 }
 
 function familyOf(address: string | undefined): 'IPv4' | 'IPv6' | undefined {

@@ -1,2 +1,3 @@
-export { fromNode, type RequestListener } from './from-node';
-export type { GatewayRequest } from './node-exchange';
+export { fromNode } from './from-node';
+export type { GatewayRequest } from './node-request';
+export type { NodeServer, RequestListener } from './node-server';

@@ -1,159 +1,204 @@
 /**
- * One request as node:http's `(req, res)`, made of Node's own classes, so that all they do is done by them. Only the
- * ends are ours: the head is taken before it becomes text, and the socket leads to the gateway.
+ * One request as node:http's `(req, res)`, made of Node's own classes, so that all they do is done by them. What
+ * http.Server does between them and its socket is done here, between them and the gateway.
  */
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { AsyncResource } from 'node:async_hooks';
+import { channel } from 'node:diagnostics_channel';
 import type { Readable } from 'node:stream';
-import { ApplicationError } from '../../src/errors';
-import { contentLengthOf, requestDetails } from '../../src/gateway/environ';
-import { requestTarget } from '../../src/gateway/request-target';
+import { ApplicationError, PeerError } from '../../src/errors';
 import type { Chunk, Environ, Header, StartResponse, Write } from '../../src/gateway/types';
-import { createSocket, type GatewaySocket, type SocketOutput } from './gateway-socket';
-import { rawHeadersOf } from './request-headers';
+import {
+  createSocket,
+  HIGH_WATER_MARK,
+  type Callback,
+  type GatewaySocket,
+  type SocketOutput,
+} from './gateway-socket';
+import { createRequest, hasBody, isRead, type Request } from './node-request';
+import { createResponse, emitDrain, type Response, type ResponseOutput } from './node-response';
+import { dispatch, type NodeServer, type RequestListener } from './node-server';
 
-/** `req` as the handler gets it. */
-export interface GatewayRequest extends IncomingMessage {
-  /** The raw CGI variables, and the gateway's. */
-  environ: Environ;
-  /** As Express and Connect set them, for an application below a mount point. */
-  baseUrl?: string;
-  originalUrl?: string;
+type Step = IteratorResult<Chunk, undefined>;
+
+interface Question {
+  readonly resolve: (step: Step) => void;
+  readonly reject: (error: Error) => void;
 }
 
-type Callback = (error?: Error | null) => void;
+/** http.Server tells them of every request; tracing goes by it. */
+const startChannel = channel('http.server.request.start');
+const finishChannel = channel('http.server.response.finish');
 
-/** Bytes passed on before `write` says that it is enough; Node's own for sockets. */
-const HIGH_WATER_MARK = 65536;
-
-/** The parts of http.OutgoingMessage that are not in its types. */
-interface OutgoingInternals {
-  _header: string | null;
-  _headerSent: boolean;
-  chunkedEncoding: boolean;
-  _closed: boolean;
-  _storeHeader: (firstLine: string, headers: unknown) => void;
-  _send: SendFunction;
-  _writeRaw: SendFunction;
-}
-
-type SendFunction = (data: unknown, encoding?: unknown, callback?: unknown, byteLength?: unknown) => boolean;
-
-interface IncomingInternals {
-  _addHeaderLines: (headers: string[], count: number) => void;
-  _consuming: boolean;
-  _dump: () => void;
-}
-
-type Response = ServerResponse & OutgoingInternals;
-
-export class NodeExchange implements SocketOutput, AsyncIterable<Chunk>, AsyncIterator<Chunk> {
-  readonly request: GatewayRequest;
-  readonly response: ServerResponse;
+/**
+ * Also the asynchronous resource of the request: what a handler puts into an AsyncLocalStorage stays with its own
+ * request, whatever else comes on the same connection.
+ *
+ * And the body that the gateway iterates: it carries no chunks, they have gone by write(). Being asked for one says
+ * that the peer can take more.
+ */
+export class NodeExchange
+  extends AsyncResource
+  implements SocketOutput, ResponseOutput, AsyncIterable<Chunk>, AsyncIterator<Chunk>
+{
   readonly #environ: Environ;
   readonly #startResponse: StartResponse;
   readonly #socket: GatewaySocket;
+  readonly #request: Request;
+  readonly #response: Response;
   #write: Write | undefined;
+  /** Bytes that the response's Content-Length still allows. */
+  #bytesLeft = Infinity;
   #input: Readable | undefined;
+  /** The application has ended the response. */
   #hasEnded = false;
+  /** And all of it has been taken. */
+  #isFinished = false;
   #failure: Error | undefined;
 
-  /** Bytes passed on since the gateway last asked for more. */
+  /** Bytes passed on, and not yet taken as far as we know. */
   #pendingBytes = 0;
   #callbacks: Callback[] = [];
-  #asked:
-    { resolve: (step: IteratorResult<Chunk, undefined>) => void; reject: (error: Error) => void } | undefined;
+  #isFlushing = false;
+  #asked: Question | undefined;
 
-  constructor(environ: Environ, startResponse: StartResponse) {
+  constructor(environ: Environ, startResponse: StartResponse, server: NodeServer | undefined) {
+    super('HTTPINCOMINGMESSAGE');
     this.#environ = environ;
     this.#startResponse = startResponse;
-    this.#socket = createSocket(environ, this);
-    this.request = createRequest(environ, this.#socket);
-    this.response = createResponse(this.request, this, this.#socket);
+    this.#socket = createSocket(environ, this, server);
+    this.#request = createRequest(environ, this.#socket);
+    this.#response = createResponse(this.#request, this, this.#socket);
+    if (server?.timeout !== undefined && server.timeout > 0) {
+      this.#socket.setTimeout(server.timeout);
+    }
   }
 
-  get hasEnded(): boolean {
-    return this.#hasEnded;
+  /** Nothing is left to wait for: the gateway needs no body. */
+  get isOver(): boolean {
+    return this.#hasEnded && this.#failure === undefined && this.#pendingBytes < HIGH_WATER_MARK;
   }
 
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** The handler has returned: like node:http, only now is the end of an empty body told. */
-  onHandled(): void {
-    if (!hasBody(this.#environ)) {
+  run(handler: RequestListener): void {
+    this.runInAsyncScope(this.#run, this, handler);
+  }
+
+  #run(handler: RequestListener): void {
+    const request = this.#request;
+    const response = this.#response;
+    const { server } = this.#socket;
+
+    if (startChannel.hasSubscribers) {
+      startChannel.publish({ request, response, socket: this.#socket, server });
+    }
+    try {
+      const result = dispatch(request, response, handler, server);
+
+      if (isThenable(result)) {
+        Promise.resolve(result).catch((error: unknown) => {
+          this.onError(error);
+        });
+      }
+    } catch (error) {
+      this.onError(error);
+    }
+    // Like node:http, which reads the body, or the end of an empty one, after it has called the handler.
+    if (hasBody(this.#environ)) {
+      this.#openInput();
+    } else {
       this.#endRequest();
     }
   }
 
-  /** The handler threw, or its promise was rejected. */
-  fail(error: unknown): void {
-    this.#failure ??= error instanceof Error ? error : new Error(String(error), { cause: error });
-    this.#asked?.reject(this.#failure);
-    this.#asked = undefined;
-  }
+  // ResponseOutput
 
-  /** The head, as node:http has put it together. */
   startResponse(status: string, headers: Header[]): void {
-    this.#write = this.#startResponse(status, headers);
+    try {
+      this.#write = this.#startResponse(status, headers);
+      // What does not come in this tick may be long in coming.
+      this.#write('');
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#response._contentLength !== null) {
+      this.#bytesLeft = this.#response._contentLength;
+    }
   }
 
-  /** The application has ended the response. */
-  onPrefinish(): void {
+  onEnded(): void {
     this.#hasEnded = true;
-    this.#asked?.resolve({ done: true, value: undefined });
-    this.#asked = undefined;
+    if (!this.#request.complete && hasBody(this.#environ)) {
+      this.#readArrivedInput();
+    }
+    if (this.isOver) {
+      this.#answer({ done: true, value: undefined });
+    }
   }
 
-  /** Everything has been taken: what node:http does on a connection that is then closed. */
-  onFinish(): void {
-    const request = this.request as GatewayRequest & IncomingInternals;
-    const response = this.response as Response;
+  onFinished(): void {
+    const request = this.#request;
+    const response = this.#response;
 
-    if (!request._consuming) {
+    this.#isFinished = true;
+    if (finishChannel.hasSubscribers) {
+      finishChannel.publish({ request, response, socket: this.#socket, server: this.#socket.server });
+    }
+    if (!isRead(request)) {
       request._dump();
     }
     response.detachSocket(this.#socket);
-    process.nextTick(() => {
-      if (!response._closed) {
-        response.destroyed = true;
-        response._closed = true;
-        response.emit('close');
-      }
-      this.#socket.destroySoon();
-    });
+    process.nextTick(emitClose, response, this.#socket);
+  }
+
+  /** The handler threw or rejected, or an error was emitted and nobody listens. */
+  onError(error: unknown): void {
+    if (this.#hasEnded) {
+      // The response is good; only the log hears of it.
+      this.#report(error);
+    } else {
+      this.#fail(error);
+    }
   }
 
   // SocketOutput
 
-  write(
-    data: string | Uint8Array,
-    encoding: BufferEncoding | undefined,
-    callback: Callback | undefined,
-  ): boolean {
-    // Before the head there are only interim responses (writeContinue, writeEarlyHints), which CGI cannot carry.
-    if (this.#write !== undefined && data.length > 0) {
-      this.#pass(this.#write, typeof data === 'string' ? asChunk(data, encoding) : data);
+  write(data: string | Uint8Array, encoding?: BufferEncoding | null, callback?: Callback): boolean {
+    if (data.length > 0 && this.#write !== undefined) {
+      this.#pass(this.#write, asChunk(data, encoding));
     }
     if (callback !== undefined) {
-      this.#whenTaken(callback);
+      this.#callbacks.push(callback);
     }
-    if (this.#pendingBytes >= HIGH_WATER_MARK) {
-      this.#askAgain();
-      return false;
+    if (this.#socket.writableCorked === 0) {
+      this.flush();
     }
-    return true;
+    return this.#pendingBytes < HIGH_WATER_MARK;
+  }
+
+  flush(): void {
+    if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      process.nextTick(afterFlush, this);
+    }
+  }
+
+  /** For `afterFlush`. */
+  onFlushed(): void {
+    this.#isFlushing = false;
+    if (this.#pendingBytes < HIGH_WATER_MARK) {
+      this.#onTaken();
+    } else {
+      // An empty chunk, which the gateway passes over: it asks for the next one when the peer can take more.
+      this.#answer({ done: false, value: '' });
+    }
   }
 
   resumeInput(): void {
-    if (!hasBody(this.#environ)) {
-      return;
-    }
-    if (this.#input === undefined) {
-      this.#input = this.#openInput();
-    } else {
-      this.#input.resume();
-    }
+    this.#input?.resume();
   }
 
   pauseInput(): void {
@@ -164,77 +209,128 @@ export class NodeExchange implements SocketOutput, AsyncIterable<Chunk>, AsyncIt
     if (this.#hasEnded) {
       return;
     }
-    this.fail(
-      error ??
-        new ApplicationError(
-          'ERR_RESPONSE_DESTROYED',
-          'the application destroyed the response before its end',
-        ),
+    this.#fail(
+      error instanceof PeerError
+        ? error
+        : new ApplicationError(
+            'ERR_RESPONSE_DESTROYED',
+            'the application destroyed the response before its end',
+            { cause: error },
+          ),
     );
-    // As node:http, before the 'close' of the socket and of the response.
-    process.nextTick(() => {
-      if (!this.request.destroyed) {
-        this.request.destroy(connectionReset());
-      }
-    });
   }
 
-  // The body that the gateway iterates: it carries no chunks, they have gone by write(). Being asked for one says
-  // that the peer can take more.
+  onSocketClosed(): void {
+    if (!this.#isFinished) {
+      this.#request.destroy(connectionReset());
+    }
+  }
+
+  onSocketTimeout(): void {
+    const request = this.#request;
+    const response = this.#response;
+    const socket = this.#socket;
+    const isHeard = [
+      !request.complete && request.emit('timeout', socket),
+      response.socket !== null && response.emit('timeout', socket),
+      socket.server?.emit('timeout', socket),
+    ];
+
+    if (!isHeard.includes(true)) {
+      socket.destroy();
+    }
+  }
+
+  // The body that the gateway iterates.
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  next(): Promise<IteratorResult<Chunk, undefined>> {
-    this.#onTaken();
+  next(): Promise<Step> {
+    if (this.#pendingBytes >= HIGH_WATER_MARK) {
+      this.runInAsyncScope(this.#onTaken, this);
+    }
     if (this.#failure !== undefined) {
       return Promise.reject(this.#failure);
     }
-    if (this.#hasEnded) {
+    if (this.isOver) {
       return Promise.resolve({ done: true, value: undefined });
     }
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
       if (this.#pendingBytes >= HIGH_WATER_MARK) {
-        this.#askAgain();
+        this.flush();
       }
     });
   }
 
   /** Called once, in every ending; if the response has not ended, the client has left. */
-  return(): Promise<IteratorResult<Chunk, undefined>> {
-    this.#socket.destroy();
-    this.#onTaken();
+  return(): Promise<Step> {
+    if (!this.#hasEnded || this.#pendingBytes >= HIGH_WATER_MARK) {
+      this.runInAsyncScope(() => this.#socket.destroy());
+    }
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error), { cause: error });
+    this.#asked?.reject(this.#failure);
+    this.#asked = undefined;
+  }
+
+  #answer(step: Step): void {
+    this.#asked?.resolve(step);
+    this.#asked = undefined;
+  }
+
   #pass(write: Write, chunk: Chunk): void {
+    const allowed = this.#allowed(chunk);
+
+    if (allowed.length === 0) {
+      return;
+    }
     try {
-      write(chunk);
-      this.#pendingBytes += chunk.length;
+      write(allowed);
+      this.#pendingBytes += allowed.length;
     } catch {
-      // The client has left, or the response is longer than its Content-Length: as on a closed socket, it is lost.
+      // The client has left: as on a closed socket, it is lost.
       return;
     }
   }
 
-  #whenTaken(callback: Callback): void {
-    if (this.#pendingBytes < HIGH_WATER_MARK) {
-      process.nextTick(callback);
-    } else {
-      this.#callbacks.push(callback);
+  /** What the Content-Length allows of it: the front end would take the rest for the next response. */
+  #allowed(chunk: Chunk): Chunk {
+    if (this.#bytesLeft === Infinity) {
+      return chunk;
     }
+
+    const left = this.#bytesLeft;
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+
+    this.#bytesLeft = left - length;
+    if (length <= left) {
+      return chunk;
+    }
+    if (left >= 0) {
+      this.#report(
+        new ApplicationError(
+          'ERR_BODY_LENGTH',
+          'the body is longer than its Content-Length; the rest was cut off',
+        ),
+      );
+    }
+    return left > 0 ? (typeof chunk === 'string' ? Buffer.from(chunk) : chunk).subarray(0, left) : '';
   }
 
-  /** An empty chunk, which the gateway passes over: it asks for the next one when the peer can take more. */
-  #askAgain(): void {
-    this.#asked?.resolve({ done: false, value: '' });
-    this.#asked = undefined;
+  /** For the log; the response is not touched. */
+  #report(error: unknown): void {
+    this.#environ['postern.after_response'](() => {
+      throw error;
+    });
   }
 
   #onTaken(): void {
-    const wasFull = this.#pendingBytes >= HIGH_WATER_MARK;
     const callbacks = this.#callbacks;
 
     this.#pendingBytes = 0;
@@ -244,173 +340,96 @@ export class NodeExchange implements SocketOutput, AsyncIterable<Chunk>, AsyncIt
         callback();
       }
     }
-    if (wasFull) {
-      emitDrain(this.response);
+    if (!this.#hasEnded) {
+      emitDrain(this.#response);
     }
   }
 
-  #openInput(): Readable {
-    const input = this.#environ['wsgi.input'];
+  #openInput(): void {
+    if (this.#input !== undefined) {
+      return;
+    }
 
-    input.on('data', (chunk: Buffer) => {
-      if (!this.request.push(chunk)) {
-        input.pause();
-      }
-    });
-    input.once('end', () => {
-      this.#endRequest();
-    });
-    input.once('error', (error) => {
-      if (!this.request.destroyed) {
-        this.request.destroy(error);
-      }
-    });
-    return input;
+    const input = this.#environ['wsgi.input'];
+    const request = this.#request;
+
+    this.#input = input;
+    input.on(
+      'data',
+      this.bind((chunk: Buffer) => {
+        if (!request._dumped && !request.push(chunk)) {
+          input.pause();
+        }
+      }),
+    );
+    input.once(
+      'end',
+      this.bind(() => this.#endRequest()),
+    );
+    input.once('error', (error) => this.#onInputLost(error));
+    input.once('close', () => this.#onInputLost(undefined));
+  }
+
+  /** What has come is read before the response ends, for then the gateway throws it away. */
+  #readArrivedInput(): void {
+    this.#openInput();
+    while (this.#input?.read() != null) {
+      // Each chunk comes as 'data'.
+    }
   }
 
   #endRequest(): void {
-    if (!this.request.destroyed) {
-      this.request.complete = true;
-      this.request.push(null);
+    const request = this.#request;
+
+    if (!request.complete && !request.destroyed) {
+      request.complete = true;
+      request.push(null);
     }
+  }
+
+  #onInputLost(error: Error | undefined): void {
+    const request = this.#request;
+
+    if (request.complete || request.destroyed) {
+      return;
+    }
+    if (request._dumped) {
+      this.#endRequest();
+      return;
+    }
+    this.runInAsyncScope(() => request.destroy(isRefusal(error) ? error : connectionReset(error)));
   }
 }
 
-function hasBody(environ: Environ): boolean {
-  const length = contentLengthOf(environ);
-
-  return length === undefined ? requestDetails(environ)?.isChunked === true : length > 0;
+function emitClose(response: Response, socket: GatewaySocket): void {
+  if (!response._closed) {
+    response.destroyed = true;
+    response._closed = true;
+    response.emit('close');
+  }
+  socket.destroySoon();
 }
 
-function asChunk(data: string, encoding: BufferEncoding | undefined): Chunk {
-  return encoding === undefined || encoding === 'utf8' || encoding === 'utf-8'
+function afterFlush(exchange: NodeExchange): void {
+  exchange.onFlushed();
+}
+
+function asChunk(data: Chunk, encoding: BufferEncoding | null | undefined): Chunk {
+  return typeof data !== 'string' || encoding == null || encoding === 'utf8' || encoding === 'utf-8'
     ? data
     : Buffer.from(data, encoding);
 }
 
-function createRequest(environ: Environ, socket: GatewaySocket): GatewayRequest {
-  const request = new IncomingMessage(socket) as GatewayRequest & IncomingInternals;
-  const rawHeaders = rawHeadersOf(environ);
-  const version = /^HTTP\/(\d)(?:\.(\d))?$/.exec(environ.SERVER_PROTOCOL);
-
-  request.method = environ.REQUEST_METHOD;
-  request.url = requestTarget(environ);
-  request.httpVersionMajor = Number(version?.[1] ?? 1);
-  request.httpVersionMinor = Number(version?.[2] ?? 0);
-  request.httpVersion = `${String(request.httpVersionMajor)}.${String(request.httpVersionMinor)}`;
-  request._addHeaderLines(rawHeaders, rawHeaders.length);
-  request.environ = environ;
-  if (environ.SCRIPT_NAME !== '') {
-    request.baseUrl = environ.SCRIPT_NAME;
-    request.originalUrl = environ.REQUEST_URI ?? environ.SCRIPT_NAME + request.url;
-  }
-  return request;
-}
-
-function createResponse(
-  request: IncomingMessage,
-  exchange: NodeExchange,
-  socket: GatewaySocket,
-): ServerResponse {
-  const response = new ServerResponse(request) as Response & { [EXCHANGE]: NodeExchange };
-
-  response[EXCHANGE] = exchange;
-  // Own properties, because Express replaces the prototypes of both.
-  response._storeHeader = storeHeader;
-  response._send = send;
-  // The front end writes the date, and says how the connection goes on.
-  response.sendDate = false;
-  response.shouldKeepAlive = false;
-  response.useChunkedEncodingByDefault = true;
-  response.on('prefinish', onPrefinish);
-  response.on('finish', onFinish);
-  response.assignSocket(socket);
-  return response;
-}
-
-const EXCHANGE = Symbol('exchange');
-
-interface WithExchange {
-  readonly [EXCHANGE]: NodeExchange;
-}
-
-// The functions below are the response's own methods and listeners: `this` is the response.
-
-const serverResponse = ServerResponse.prototype as unknown as OutgoingInternals;
-
-function storeHeader(this: Response, firstLine: string, headers: unknown): void {
-  serverResponse._storeHeader.call(this, firstLine, headers);
-  // The front end frames the body (RFC 3875 §6.2: none of this is ours).
-  this.chunkedEncoding = false;
-}
-
-function send(
-  this: Response & WithExchange,
-  data: unknown,
-  encoding?: unknown,
-  callback?: unknown,
-  byteLength?: unknown,
-): boolean {
-  if (!this._headerSent && this._header !== null) {
-    this._headerSent = true;
-    sendHead(this[EXCHANGE], this._header);
-  }
-  return this._writeRaw(data, encoding, callback, byteLength);
-}
-
-function onPrefinish(this: WithExchange): void {
-  this[EXCHANGE].onPrefinish();
-}
-
-function onFinish(this: WithExchange): void {
-  this[EXCHANGE].onFinish();
-}
-
-/** Node's own headers of the hop, which is not this one. */
-const HOP_HEADER =
-  /^(?:connection|keep-alive|proxy-connection|transfer-encoding|te|trailer|upgrade|status)$/i;
-
-/** `HTTP/1.1 200 OK`, then `Name: value` lines: node:http has checked them, and puts them together as latin-1. */
-function sendHead(exchange: NodeExchange, head: string): void {
-  const lines = head.split('\r\n');
-  const headers: Header[] = [];
-
-  for (let index = 1; index < lines.length; index++) {
-    const line = lines[index] ?? '';
-    const colon = line.indexOf(':');
-
-    if (colon > 0) {
-      const name = line.slice(0, colon);
-
-      if (!HOP_HEADER.test(name)) {
-        headers.push([name, line.slice(colon + 2)]);
-      }
-    }
-  }
-
-  // A reason may be empty for node:http (`res.statusMessage = ' '`), but not on the wire of CGI.
-  const status = (lines[0] ?? '').slice('HTTP/1.1 '.length);
-
-  exchange.startResponse(/^\d{3} \S/.test(status) ? status : `${status.slice(0, 3)} Unknown`, headers);
-}
-
-/** `kNeedDrain` is how `writableNeedDrain` knows; the name is Node's, and private. */
-function emitDrain(response: ServerResponse): void {
-  if (!response.writableNeedDrain) {
-    return;
-  }
-
-  const needDrain = Object.getOwnPropertySymbols(response).find(
-    ({ description }) => description === 'kNeedDrain',
-  );
-
-  if (needDrain !== undefined) {
-    (response as unknown as Record<symbol, boolean>)[needDrain] = false;
-  }
-  response.emit('drain');
+/** The client is told what was wrong with its body, if the application does not answer it. */
+function isRefusal(error: Error | undefined): error is PeerError {
+  return error instanceof PeerError && error.code === 'ERR_BODY_TOO_LARGE';
 }
 
 /** What node:http destroys a request with whose client has left. */
-function connectionReset(): Error {
-  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+function connectionReset(cause?: Error): Error {
+  return Object.assign(new Error('aborted', { cause }), { code: 'ECONNRESET' });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

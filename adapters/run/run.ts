@@ -1,13 +1,18 @@
 /** One script for every server: finds out how it was started, and serves accordingly. */
-import { fstatSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import type { Application } from '../../src/gateway/types';
 import { serve as serveCgi } from '../cgi/index';
 import type { GatewayOptions } from '../exchange/gateway-options';
 
 export type RunOptions = GatewayOptions;
 
-/** sd_listen_fds(3): the first descriptor that systemd hands over. */
-const LISTEN_FDS_START = 3;
+/* eslint-disable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
+/** A CGI process must not pay for them. */
+const modules = {
+  daemon: () => require('../daemon/index') as typeof import('../daemon/index'),
+  fastCgi: () => require('../fastcgi/index') as typeof import('../fastcgi/index'),
+};
+/* eslint-enable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
 
 /** As `getopt`'s users have it: wrong usage, not a failure. */
 const EXIT_USAGE = 2;
@@ -30,53 +35,26 @@ export function run(application: Application, options: RunOptions = {}): void {
     return;
   }
 
-  const sockets = systemdSockets(process.env);
+  const sockets = modules.daemon().inheritedSockets(process.env);
 
-  if (sockets.length > 0) {
-    serveFastCgi(application, options, sockets);
-  } else if (fstatSync(0).isSocket()) {
-    // Which may also be a connected one; that shows when it is listened on.
-    serveFastCgi(application, options, ['fd:0']);
-  } else {
+  if (sockets.length === 0) {
     exitWithUsage();
+  } else {
+    serveFastCgi(application, options, sockets);
   }
-}
-
-/** sd_listen_fds(3). Taken out of the environment, as children are not meant. */
-function systemdSockets(environment: NodeJS.ProcessEnv): string[] {
-  const { LISTEN_PID: pid, LISTEN_FDS: count } = environment;
-
-  if (count === undefined || !/^\d{1,4}$/.test(count) || pid !== String(process.pid)) {
-    return [];
-  }
-  delete environment['LISTEN_PID'];
-  delete environment['LISTEN_FDS'];
-  delete environment['LISTEN_FDNAMES'];
-  return Array.from({ length: Number(count) }, (_, index) => `fd:${String(LISTEN_FDS_START + index)}`);
 }
 
 function serveFastCgi(application: Application, options: RunOptions, sockets: readonly string[]): void {
-  // A CGI process must not pay for it.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports
-  const { serve } = require('../fastcgi/index') as typeof import('../fastcgi/index');
-
-  serve(application, { ...options, socket: sockets }).catch((error: unknown) => {
-    if (sockets[0] === 'fd:0' && isNotListening(error)) {
-      exitWithUsage();
-    } else {
-      exit(error instanceof Error ? `postern: ${error.message}\n` : `postern: ${String(error)}\n`, 1);
-    }
-  });
-}
-
-/** What listen(2) says of a pipe and of a connected socket. */
-function isNotListening(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && (cause.code === 'ENOTSOCK' || cause.code === 'EINVAL')) {
-      return true;
-    }
-  }
-  return false;
+  modules
+    .fastCgi()
+    .serve(application, { ...options, socket: sockets })
+    .catch((error: unknown) => {
+      if (sockets[0] === 'fd:0' && modules.daemon().isNotListening(error)) {
+        exitWithUsage();
+      } else {
+        exit(error instanceof Error ? `postern: ${error.message}\n` : `postern: ${String(error)}\n`, 1);
+      }
+    });
 }
 
 function exitWithUsage(): void {
