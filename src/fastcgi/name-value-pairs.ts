@@ -19,6 +19,7 @@ export interface PairLimits {
  */
 export class PairDecoder {
   readonly #limits: PairLimits;
+  readonly #names = new NameRecall();
   readonly #pairs: string[] = [];
   #bytes = 0;
   #isOverLimit = false;
@@ -74,7 +75,7 @@ export class PairDecoder {
         return chunk.length;
       }
       this.#pairs.push(
-        text.slice(pair.name - start, pair.value - start),
+        this.#names.recall(text, pair.name - start, pair.value - start),
         text.slice(pair.value - start, pair.end - start),
       );
       at = pair.end;
@@ -105,6 +106,46 @@ export class PairDecoder {
       this.#partial.append(chunk.subarray(taken, taken + added));
       taken += added;
     }
+  }
+}
+
+/** Names that are remembered: twice what a front end sends. They come from clients too, so there is an end to them. */
+const MAX_NAMES = 64;
+const MAX_NAME_LENGTH = 64;
+
+/**
+ * The names as they came last, in their order. A front end sends nearly the same ones each time, so most are found by one
+ * comparison, and the same string serves as the key again: a new one has to be hashed and looked up by the engine.
+ */
+const lastNames: string[] = [];
+
+/** Follows the names of one request along those of the last one. */
+class NameRecall {
+  #expected = 0;
+
+  /** @returns the name from `start` to `end` of the text. */
+  recall(text: string, start: number, end: number): string {
+    const length = end - start;
+
+    // One name more or less than last time is an optional header.
+    for (let ahead = 0; ahead < 3; ahead++) {
+      const name = lastNames[this.#expected + ahead];
+
+      if (name !== undefined && name.length === length && text.startsWith(name, start)) {
+        this.#expected += ahead + 1;
+        return name;
+      }
+    }
+    return this.#learn(text.slice(start, end));
+  }
+
+  #learn(name: string): string {
+    if (this.#expected < MAX_NAMES && name.length <= MAX_NAME_LENGTH) {
+      lastNames.splice(this.#expected, 0, name);
+      lastNames.length = Math.min(lastNames.length, MAX_NAMES);
+      this.#expected++;
+    }
+    return name;
   }
 }
 

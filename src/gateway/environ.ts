@@ -70,6 +70,41 @@ export function requestDetails(environ: Environ): RequestDetails | undefined {
   return (environ as { readonly [DETAILS]?: RequestDetails })[DETAILS];
 }
 
+/** What becomes of a pair, by its name. */
+const Kind = { LAST_WINS: 0, JOINED: 1, CONTENT_LENGTH: 2, TRANSFER_ENCODING: 3, DROPPED: 4 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** Names already judged. They come from clients too, so there is an end to them. */
+const KINDS = new Map<string, Kind>();
+const MAX_KINDS = 500;
+const MAX_NAME_LENGTH = 64;
+
+function learnKind(name: string): Kind {
+  const kind = kindOf(name);
+
+  if (KINDS.size < MAX_KINDS && name.length <= MAX_NAME_LENGTH) {
+    KINDS.set(name, kind);
+  }
+  return kind;
+}
+
+function kindOf(name: string): Kind {
+  if (name === 'CONTENT_LENGTH') {
+    return Kind.CONTENT_LENGTH;
+  }
+  if (name === 'HTTP_TRANSFER_ENCODING') {
+    return Kind.TRANSFER_ENCODING;
+  }
+  if (name.startsWith('HTTP_')) {
+    if (DROPPED.has(name) || !HEADER_NAME.test(name)) {
+      return Kind.DROPPED;
+    }
+    return name === 'HTTP_HOST' ? Kind.LAST_WINS : Kind.JOINED;
+  }
+  // nginx sends its default and then the administrator's value, so the last one counts.
+  return name === '' || RESERVED.test(name) ? Kind.DROPPED : Kind.LAST_WINS;
+}
+
 /** One environ in the making: `add` for each pair in the order sent, then `finish`. */
 export class EnvironBuilder {
   readonly #environ: Environ;
@@ -96,30 +131,25 @@ export class EnvironBuilder {
 
   /** @throws {PeerError} `ERR_CONTENT_LENGTH` */
   add(name: string, value: string): void {
-    if (name.startsWith('HTTP_')) {
-      this.#addHeader(name, value);
-    } else if (name === 'CONTENT_LENGTH') {
-      this.#addContentLength(value);
-    } else if (!RESERVED.test(name) && name !== '') {
-      // nginx sends its default and then the administrator's value, so the last one counts.
-      this.#set(name, value);
+    switch (KINDS.get(name) ?? learnKind(name)) {
+      case Kind.LAST_WINS:
+        this.#set(name, value);
+        return;
+      case Kind.JOINED:
+        this.#addHeader(name, value);
+        return;
+      case Kind.CONTENT_LENGTH:
+        this.#addContentLength(value);
+        return;
+      case Kind.TRANSFER_ENCODING:
+        this.#transferEncoding = value;
+        return;
+      case Kind.DROPPED:
+        return;
     }
   }
 
   #addHeader(name: string, value: string): void {
-    if (DROPPED.has(name)) {
-      if (name === 'HTTP_TRANSFER_ENCODING') {
-        this.#transferEncoding = value;
-      }
-      return;
-    }
-    if (!HEADER_NAME.test(name)) {
-      return;
-    }
-    if (name === 'HTTP_HOST') {
-      this.#set(name, value);
-      return;
-    }
     if (value === '') {
       return;
     }
