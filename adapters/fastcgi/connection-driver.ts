@@ -46,6 +46,9 @@ const LINGER_MS = 2000;
  */
 const TRUNCATION_GRACE_MS = 60_000;
 
+/** What a busy lighttpd may take to read what has arrived; a broken response can wait for so long. */
+const LATE_CLOSE_MS = 100;
+
 export class ConnectionDriver implements ConnectionEvents, RequestTransport {
   readonly #socket: Socket;
   readonly #host: ConnectionHost;
@@ -60,6 +63,8 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
   #isDone = false;
   /** A response on it was truncated: nothing on it may end well any more, but what is open. */
   #isCut = false;
+  /** The peer must have read what is written before it sees the close. */
+  #isCloseHeld = false;
   /** Our side has said its last word. */
   #isEnded = false;
   #timer: NodeJS.Timeout | undefined;
@@ -135,8 +140,13 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
 
   truncate(request: FastCgiRequest): void {
     request.open.abandon();
-    if (truncationOf(request.environ) === 'refused-record') {
+
+    const truncation = truncationOf(request.environ);
+
+    if (truncation === 'refused-record') {
       this.#connection.writeRefusedRecord();
+    } else if (truncation === 'late-close') {
+      this.#holdClose();
     }
     this.#scheduleFlush();
     // HAProxy with mpxs-conns has other requests here: they may end, but not keep the broken one waiting for ever.
@@ -144,6 +154,14 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
       this.#isCut = true;
       this.#setTimer(TRUNCATION_GRACE_MS, this.#cutOthers);
     }
+  }
+
+  #holdClose(): void {
+    this.#isCloseHeld = true;
+    setTimeout(() => {
+      this.#isCloseHeld = false;
+      this.#flush();
+    }, LATE_CLOSE_MS);
   }
 
   readonly #cutOthers = (): void => {
@@ -227,7 +245,7 @@ export class ConnectionDriver implements ConnectionEvents, RequestTransport {
     if (this.#isBlocked && !this.#socket.writableNeedDrain) {
       this.#scheduleResume();
     }
-    if ((this.#isDone || this.#isCut) && this.#connection.openRequests === 0) {
+    if ((this.#isDone || this.#isCut) && !this.#isCloseHeld && this.#connection.openRequests === 0) {
       this.#endSocket();
     }
     this.#updateReading();

@@ -24,8 +24,9 @@ function statusOf(error: unknown): string {
   if (error instanceof PeerError) {
     return error.status;
   }
-  // RFC 9110 §15.6.3: the program behind an application that passes requests on.
-  return error instanceof GatewayError && error.code === 'ERR_BACKEND'
+  // RFC 9110 §15.6.3: the program behind an application that passes requests on, or a Node application that has
+  // destroyed its socket, for which every proxy answers so.
+  return error instanceof GatewayError && /^ERR_(?:BACKEND|RESPONSE_DESTROYED)$/.test(error.code)
     ? '502 Bad Gateway'
     : '500 Internal Server Error';
 }

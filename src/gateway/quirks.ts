@@ -220,13 +220,22 @@ export function removePortFromServerName(environ: Partial<Environ>): void {
   }
 }
 
+export type Truncation = 'close' | 'late-close' | 'refused-record';
+
 /**
- * How a FastCGI response that cannot be completed is made visible. Closing the connection without END_REQUEST is
- * enough where the front end looks for it; nginx 1.22.1 takes that for the normal end of a response without
- * Content-Length, and cuts its client off only when it meets a record it refuses.
+ * How a FastCGI response that cannot be completed is made visible. Closing the connection without END_REQUEST is what
+ * Apache 2.4.71, lighttpd 1.4.69 (streaming) and HAProxy 2.6.12 look for; lighttpd not if it reads the close together
+ * with the beginning of the response. nginx 1.22.1 takes the close for the normal end of a response without
+ * Content-Length, and cuts its client off only when it meets a record it refuses. Nothing is seen by Caddy 2.6.2,
+ * lighttpd without streaming, and mod_fcgid 2.3.9 (docs/truncation.md).
  */
-export function truncationOf(environ: Partial<Environ> | undefined): 'close' | 'refused-record' {
-  return stringOr(environ?.['SERVER_SOFTWARE'], '').startsWith('nginx/') ? 'refused-record' : 'close';
+export function truncationOf(environ: Partial<Environ> | undefined): Truncation {
+  const software = stringOr(environ?.['SERVER_SOFTWARE'], '');
+
+  if (software.startsWith('nginx/')) {
+    return 'refused-record';
+  }
+  return software.startsWith('lighttpd/') ? 'late-close' : 'close';
 }
 
 /**

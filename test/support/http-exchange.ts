@@ -145,9 +145,12 @@ export class RunningExchange implements Exchange {
       }
       onData(options.alreadyRead);
       socket.resume();
-      void this.#send(pieces);
+      const sent = this.#send(pieces);
       await this.#ended.promise;
-      if (!this.#keepAlive) {
+      if (this.#keepAlive) {
+        // RFC 9112 §9.3: what is not sent of this body would be cut out of the next request.
+        await sent;
+      } else {
         await this.#awaitSurplus();
       }
       return this.#result();
@@ -171,7 +174,8 @@ export class RunningExchange implements Exchange {
     try {
       for await (const piece of pieces) {
         for (let offset = 0; offset < piece.length; offset += WRITE_BYTES) {
-          if (this.#parser.ended || this.#failure !== undefined || this.#socket.destroyed) {
+          const isOver = this.#parser.ended && !this.#keepAlive;
+          if (isOver || this.#failure !== undefined || this.#socket.destroyed) {
             return;
           }
           if (!(await this.#write(piece.subarray(offset, offset + WRITE_BYTES)))) {

@@ -579,8 +579,9 @@ describe('repairServer', () => {
 });
 
 describe('truncationOf', () => {
-  test('is a refused record behind nginx, closing the connection elsewhere', () => {
+  test('is a refused record behind nginx, a late close behind lighttpd, closing the connection elsewhere', () => {
     expect(truncationOf(NGINX)).toBe('refused-record');
+    expect(truncationOf({ SERVER_SOFTWARE: 'lighttpd/1.4.69' })).toBe('late-close');
     for (const server of [APACHE, CADDY, HAPROXY, {}, undefined]) {
       expect(truncationOf(server)).toBe('close');
     }

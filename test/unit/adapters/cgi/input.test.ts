@@ -293,3 +293,26 @@ test('reading goes on after the response was blocked', async () => {
     expect(await cgi.exited).toBe(0);
   });
 });
+
+test('a body in a file, as lighttpd has it, is read on after the response was blocked', async () => {
+  const script = `serve((environ, start) => {
+    start('200 OK', []);
+    return environ['wsgi.input'];
+  });`;
+
+  await withTemporaryFolder(async (folder) => {
+    const path = writeScript(folder, script);
+    const file = join(folder, 'body');
+
+    writeFileSync(file, Buffer.alloc(8 * MIB, 'd'));
+
+    // The pipe is full long before somebody reads.
+    const { stdout } = await promisify(execFile)(
+      'sh',
+      ['-c', '"$1" "$2" < "$3" | { sleep 0.3; wc -c; }', 'sh', process.execPath, path, file],
+      { env: requestEnvironment(post(String(8 * MIB))) },
+    );
+
+    expect(Number(stdout)).toBe(HEAD.length + 8 * MIB);
+  });
+});

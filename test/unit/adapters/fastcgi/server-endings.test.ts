@@ -283,6 +283,21 @@ describe('a response that cannot be completed', () => {
     });
   });
 
+  test('is closed for lighttpd only when it must have read what came before', async () => {
+    await withServer(broken, async ({ connect }) => {
+      const client = await connect();
+
+      await client.write(request(pairsOf({ SERVER_SOFTWARE: 'lighttpd/1.4.69' })));
+      await client.waitForRecord(({ type }) => type === STDOUT);
+
+      const arrivedAt = performance.now();
+
+      await client.waitForClose();
+      expect(performance.now() - arrivedAt).toBeGreaterThan(50);
+      expect(client.records.some(({ type }) => type === END_REQUEST)).toBe(false);
+    });
+  });
+
   test('lets the other requests on the connection end, then closes it', async () => {
     const gate = new Gate();
     const application: Application = async (environ, startResponse) => {

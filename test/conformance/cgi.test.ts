@@ -1,0 +1,4 @@
+import { cgiHosts } from './hosts/cgi';
+import { runTable } from './run-table';
+
+runTable(cgiHosts);

@@ -1,0 +1,4 @@
+import { fastCgiHosts } from './hosts/fastcgi';
+import { runTable } from './run-table';
+
+runTable(fastCgiHosts);

@@ -1,0 +1,5 @@
+import { installed } from '../e2e/install-servers';
+import { frontEndHosts } from './hosts/front-end';
+import { runTable } from './run-table';
+
+runTable(frontEndHosts('haproxy'), { skip: !installed('haproxy') });

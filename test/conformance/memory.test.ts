@@ -1,0 +1,4 @@
+import { memoryHosts } from './hosts/memory';
+import { runTable } from './run-table';
+
+runTable(memoryHosts);
