@@ -24,6 +24,9 @@ const NOTHING = new Uint8Array(0);
 /** Milliseconds between two tries while the process ends and cannot wait otherwise. */
 const RETRY_MS = 5;
 
+/** @param isKept whether the length that the head promises, if it does, leaves together with it. */
+export type HeadEncoder = (head: ResponseHead, isKept: boolean) => string;
+
 export interface OutputObserver {
   /** The peer takes no more for now. */
   onBlocked(): void;
@@ -38,10 +41,10 @@ export interface OutputObserver {
 
 export class ResponseOutput implements ResponseWriter {
   readonly #descriptor: ResponseDescriptor;
-  readonly #encodeHead: (head: ResponseHead) => string;
+  readonly #encodeHead: HeadEncoder;
   readonly #observer: OutputObserver;
   #unaskedBytes: number;
-  #head: Buffer | undefined;
+  #head: ResponseHead | undefined;
   /** Given to us and not yet out; the first may be partly so. Not bounded: `write` says no as long as there is one. */
   #pending: Uint8Array[] = [];
   #socket: Socket | undefined;
@@ -50,11 +53,7 @@ export class ResponseOutput implements ResponseWriter {
   #isEnded = false;
   #isClosed = false;
 
-  constructor(
-    descriptor: ResponseDescriptor,
-    encodeHead: (head: ResponseHead) => string,
-    observer: OutputObserver,
-  ) {
+  constructor(descriptor: ResponseDescriptor, encodeHead: HeadEncoder, observer: OutputObserver) {
     this.#descriptor = descriptor;
     this.#encodeHead = encodeHead;
     this.#observer = observer;
@@ -62,7 +61,7 @@ export class ResponseOutput implements ResponseWriter {
   }
 
   writeHead(head: ResponseHead): void {
-    this.#head = Buffer.from(this.#encodeHead(head), 'latin1');
+    this.#head = head;
     queueMicrotask(() => this.#sendHead());
   }
 
@@ -75,7 +74,7 @@ export class ResponseOutput implements ResponseWriter {
     }
     this.#head = undefined;
 
-    const first = Buffer.concat([head, bytes.subarray(0, FIRST_WRITE_BYTES)]);
+    const first = Buffer.concat([this.#encode(head, bytes.length), bytes.subarray(0, FIRST_WRITE_BYTES)]);
     const isTaken = this.#send(first);
 
     return bytes.length > FIRST_WRITE_BYTES ? this.#send(bytes.subarray(FIRST_WRITE_BYTES)) : isTaken;
@@ -122,8 +121,12 @@ export class ResponseOutput implements ResponseWriter {
 
     if (head !== undefined) {
       this.#head = undefined;
-      this.#send(head);
+      this.#send(this.#encode(head, 0));
     }
+  }
+
+  #encode(head: ResponseHead, bytesWithIt: number): Buffer {
+    return Buffer.from(this.#encodeHead(head, bytesWithIt >= (head.contentLength ?? 0)), 'latin1');
   }
 
   /** @returns false while something is pending. */

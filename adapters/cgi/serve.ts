@@ -11,14 +11,15 @@
 import type { Readable, Writable } from 'node:stream';
 import { ApplicationError, PeerError } from '../../src/errors';
 import { contentLengthOf, EnvironBuilder, type RequestObjects } from '../../src/gateway/environ';
+import { mustCloseClient } from '../../src/gateway/quirks';
 import { encodeCgiHead, encodeNphHead } from '../../src/gateway/response-head';
-import type { ResponseHead } from '../../src/gateway/response';
+import { hasNoBody } from '../../src/gateway/response';
 import { ApplicationRun, type RunObserver } from '../../src/gateway/run-application';
 import type { Application, Environ } from '../../src/gateway/types';
 import type { GatewayOptions } from '../exchange/gateway-options';
 import { readEnvironment } from './process-environment';
 import type { RequestInput } from './request-input';
-import { ResponseOutput, type OutputObserver } from './response-output';
+import { ResponseOutput, type HeadEncoder, type OutputObserver } from './response-output';
 import { takeStdout, type ResponseDescriptor } from './stdout-guard';
 
 /* eslint-disable @typescript-eslint/no-require-imports, @typescript-eslint/consistent-type-imports */
@@ -318,11 +319,15 @@ class CgiRequest implements RunObserver, OutputObserver, RequestObjects {
 }
 
 /** RFC 3875 §5: a script named `nph-…` talks to the client itself. The server goes by the name of the file. */
-function headEncoder(variables: NodeJS.ProcessEnv): (head: ResponseHead) => string {
+function headEncoder(variables: NodeJS.ProcessEnv): HeadEncoder {
   const script = variables['SCRIPT_FILENAME'] ?? variables['SCRIPT_NAME'] ?? '';
 
   if (!/(?:^|[/\\])nph-[^/\\]*$/.test(script)) {
-    return encodeCgiHead;
+    return (head, isKept) => {
+      const owesBody = !isKept && !hasNoBody(variables['REQUEST_METHOD'], head.status);
+
+      return encodeCgiHead(head, owesBody && mustCloseClient(variables));
+    };
   }
   return (head) => encodeNphHead(head, variables['SERVER_PROTOCOL'] ?? 'HTTP/1.0');
 }

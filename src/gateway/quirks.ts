@@ -239,6 +239,14 @@ export function truncationOf(environ: Partial<Environ> | undefined): Truncation 
 }
 
 /**
+ * lighttpd 1.4.69, mod_cgi: keeps the connection of a client to which a script owes bytes of its Content-Length, so that
+ * the next response is read as the rest of the first, unless the script says `Connection: close`.
+ */
+export function mustCloseClient(variables: Readonly<Record<string, string | undefined>>): boolean {
+  return variables['SERVER_SOFTWARE']?.startsWith('lighttpd/') === true;
+}
+
+/**
  * HAProxy 2.6.12 forgets a request at its END_REQUEST, and then takes no more of its body from the client: a client that
  * goes on sending waits until a time-out, and on a connection with mpxs-conns so do the requests that come after it.
  * Others drop the rest (Apache, Caddy), or never send it once they have an answer (nginx with

@@ -3,9 +3,11 @@ import type { ResponseHead } from './response';
 
 /**
  * CGI: `Status` comes first. busybox 1.35 reads it on the first line only.
+ *
+ * @param closesClient tell the web server to close the client's connection after this response.
  */
-export function encodeCgiHead(head: ResponseHead): string {
-  return `Status: ${head.status}\r\n${head.fieldLines}\r\n`;
+export function encodeCgiHead(head: ResponseHead, closesClient = false): string {
+  return `Status: ${head.status}\r\n${head.fieldLines}${closesClient ? 'Connection: close\r\n' : ''}\r\n`;
 }
 
 /**

@@ -11,10 +11,6 @@ export const NGINX_DEFAULT = /^nginx$/;
 export const APACHE = /^apache/;
 /** `ProxyPass` and nothing else. */
 export const APACHE_DEFAULT = /^apache ProxyPass$/;
-/** With `AllowEncodedSlashes NoDecode`. */
-export const APACHE_NO_DECODE = /^apache (?!ProxyPass$)/;
-/** `PATH_INFO` made of `REQUEST_URI` by `ProxyFCGISetEnvIf`. */
-export const APACHE_RAW_PATH = /^apache ProxyPass mounted$/;
 /** Without `flushpackets=on`, or mod_fcgid without `FcgidOutputBufferSize 0`. */
 export const APACHE_BUFFERED = /^apache (ProxyPass|SetHandler mounted|mod_fcgid)$/;
 export const APACHE_FCGID = /^apache mod_fcgid/;

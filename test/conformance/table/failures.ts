@@ -135,13 +135,6 @@ export const failures: readonly Behaviour[] = [
     expect: { isMixed: false },
     // The others have no connection on which there could be a next one.
     only: ({ name }) => !/^(memory|cgi|fastcgi)\b/.test(name),
-    exceptions: [
-      {
-        hosts: LIGHTTPD_CGI,
-        why: 'lighttpd 1.4.69 keeps the connection of a client to which a CGI script owes bytes',
-        expect: { isMixed: true },
-      },
-    ],
     timeoutMs: 20_000,
   },
 ];

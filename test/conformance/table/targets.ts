@@ -4,8 +4,6 @@ import { environRow } from '../environ-row';
 import {
   APACHE,
   APACHE_DEFAULT,
-  APACHE_NO_DECODE,
-  APACHE_RAW_PATH,
   CADDY,
   CADDY_DEFAULT,
   HAPROXY,
@@ -48,23 +46,11 @@ function passesQuery(
   });
 }
 
-/** What becomes of %2F. */
-function encodedSlashes(target: string): readonly Exception[] {
-  return [
-    {
-      hosts: APACHE_DEFAULT,
-      why: 'Apache 2.4.71 answers 404 to %2F in a path unless AllowEncodedSlashes says otherwise',
-      expect: { status: 404 },
-    },
-    {
-      hosts: APACHE_NO_DECODE,
-      why: 'Apache 2.4.71 with AllowEncodedSlashes NoDecode has checked its rules on the path with %2F in it, so it stays',
-      expect: ({ mount }) => ({
-        environ: { SCRIPT_NAME: mount, PATH_INFO: target, REQUEST_URI: `${mount}${target}` },
-      }),
-    },
-  ];
-}
+const noEncodedSlashes: Exception = {
+  hosts: APACHE_DEFAULT,
+  why: 'Apache 2.4.71 answers 404 to %2F in a path unless AllowEncodedSlashes says otherwise',
+  expect: { status: 404 },
+};
 
 const noRawBytes: Exception = {
   hosts: HAPROXY,
@@ -111,8 +97,6 @@ function keepsDotSegments(hosts: RegExp, why: string, path: string): Exception {
 
 const HAPROXY_KEEPS = 'HAProxy 2.6.12 does not resolve dot segments (http-request normalize-uri)';
 const CADDY_KEEPS = 'Caddy 2.6.2 does not resolve dot segments for a back end';
-const APACHE_KEEPS =
-  'Apache 2.4.71 resolves dot segments, but this configuration takes PATH_INFO from REQUEST_URI, where they still are';
 
 const isMounted = ({ mount }: HostFacts): boolean => mount !== '';
 
@@ -134,8 +118,8 @@ export const targets: readonly Behaviour[] = [
   passesPath('the name of the mount point once more', '/app/app', '/app/app'),
   passesPath('a slash at the end', '/folder/', '/folder/'),
   passesPath('%20 and +', '/a%20b+c', '/a b+c'),
-  passesPath('%2F', '/a%2Fb', '/a/b', encodedSlashes('/a%2Fb')),
-  passesPath('%2f in lower case beside a plain slash', '/a%2fb/c', '/a/b/c', encodedSlashes('/a%2fb/c')),
+  passesPath('%2F', '/a%2Fb', '/a/b', [noEncodedSlashes]),
+  passesPath('%2f in lower case beside a plain slash', '/a%2fb/c', '/a/b/c', [noEncodedSlashes]),
   passesPath('two slashes in a row', '/a//b', '/a//b'),
   passesPath('two slashes at the end', '/a//', '/a//'),
   passesPath('%25, decoded once', '/100%25/%2541', '/100%/%41'),
@@ -159,7 +143,6 @@ export const targets: readonly Behaviour[] = [
     exceptions: [
       keepsDotSegments(HAPROXY, HAPROXY_KEEPS, '/a/./b/../c'),
       keepsDotSegments(CADDY_DEFAULT, CADDY_KEEPS, '/a/./b/../c'),
-      keepsDotSegments(APACHE_RAW_PATH, APACHE_KEEPS, '/a/./b/../c'),
     ],
   }),
   environRow({
@@ -169,7 +152,6 @@ export const targets: readonly Behaviour[] = [
     exceptions: [
       keepsDotSegments(HAPROXY, HAPROXY_KEEPS, '/a/../b'),
       keepsDotSegments(CADDY, CADDY_KEEPS, '/a/../b'),
-      keepsDotSegments(APACHE_RAW_PATH, APACHE_KEEPS, '/a/../b'),
     ],
   }),
   environRow({

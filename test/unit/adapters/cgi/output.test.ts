@@ -276,3 +276,25 @@ test('the head leaves alone, in one piece, when write() is called with nothing',
     expect((await buffer(cgi.stdout)).toString()).toBe('body');
   });
 });
+
+test('under lighttpd a promised length that does not leave with the head closes the connection of the client', async () => {
+  const script = `serve((environ, start) => {
+    start('200 OK', [['Content-Length', '4']]);
+    return environ.PATH_INFO === '/whole' ? 'four' : ['fo', 'ur'];
+  });`;
+  const environment = { SERVER_SOFTWARE: 'lighttpd/1.4.69' };
+
+  const outputWith = async (variables: Readonly<Record<string, string>>): Promise<string> =>
+    (await withTemporaryFolder((folder) => runCgi(folder, { script, environment: variables }))).stdout;
+
+  expect(await outputWith({ ...environment, PATH_INFO: '/whole' })).toBe(
+    'Status: 200 OK\r\nContent-Length: 4\r\n\r\nfour',
+  );
+  expect(await outputWith(environment)).toBe(
+    'Status: 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfour',
+  );
+  expect(await outputWith({ ...environment, REQUEST_METHOD: 'HEAD' })).toBe(
+    'Status: 200 OK\r\nContent-Length: 4\r\n\r\n',
+  );
+  expect(await outputWith({})).toBe('Status: 200 OK\r\nContent-Length: 4\r\n\r\nfour');
+});
