@@ -152,6 +152,9 @@ export class FastCgiRequest implements RequestEvents, RequestObjects, ResponseWr
 
   writeHead(head: ResponseHead): void {
     this.open.stdout(encodeFastCgiHead(head), 'latin1');
+    // nginx 1.22.1 with fastcgi_keep_conn holds a first piece of less than eight bytes back that shares the head's
+    // record: it waits for a record's header first.
+    this.open.endRecord();
     this.#transport.onOutput();
   }
 

@@ -10,7 +10,7 @@ import { createErrorStream, formatError, type ErrorLog } from '../exchange/error
 import { fileWrapper } from '../exchange/file-wrapper';
 import { RequestBody } from '../exchange/request-body';
 import { HttpResponseWriter } from './http-response-writer';
-import { hasHeader, requestVariables, type HttpRequestHead } from './request-variables';
+import { hasHeader, requestVariables, type HttpRequestHead, type Pair } from './request-variables';
 
 /** Bytes of a body that are kept until the application reads them: one read of a socket in Node. */
 const MAX_BUFFERED_BYTES = 65536;
@@ -21,6 +21,15 @@ export interface HttpSettings {
   readonly maxBodyBytes: number;
   readonly development: boolean;
   readonly errorLog: ErrorLog;
+}
+
+/** What a server knows of one request. */
+export interface RequestSource {
+  /** By which the variables came: each has its own mistakes to be repaired. */
+  readonly protocol: 'http' | 'fastcgi';
+  readonly mount: string | undefined;
+  /** In the order sent. @throws {PeerError} for a request that has none. */
+  variables(): Iterable<readonly [name: string, value: string]>;
 }
 
 export interface ExchangeObserver {
@@ -64,17 +73,17 @@ export class HttpExchange implements RequestObjects, RunObserver {
     request.on('error', ignore);
   }
 
-  start(application: Application): void {
+  start(application: Application, source: RequestSource = this.#ownSource()): void {
     const builder = new EnvironBuilder(this, {
-      protocol: 'http',
-      mount: this.#settings.mount,
+      protocol: source.protocol,
+      mount: source.mount,
       multiprocess: false,
       runOnce: false,
       fileWrapper,
     });
 
     try {
-      for (const [name, value] of requestVariables(headOf(this.#request))) {
+      for (const [name, value] of source.variables()) {
         builder.add(name, value);
       }
       this.#openBody(builder.finish());
@@ -120,6 +129,14 @@ export class HttpExchange implements RequestObjects, RunObserver {
     this.#observer.onSettled();
   }
 
+  #ownSource(): RequestSource {
+    return {
+      protocol: 'http',
+      mount: this.#settings.mount,
+      variables: () => variablesOf(this.#request),
+    };
+  }
+
   /** @throws {PeerError} `ERR_BODY_TOO_LARGE` */
   #openBody(environ: Environ): void {
     const request = this.#request;
@@ -148,6 +165,10 @@ export class HttpExchange implements RequestObjects, RunObserver {
       }
     });
     request.on('end', () => body.end());
+    if (request.readableEnded) {
+      // Somebody has read it before us; nobody must wait for what does not come.
+      body.end();
+    }
   }
 
   /** The next request on the connection cannot be read before the rest of this one's body. */
@@ -165,12 +186,20 @@ export class HttpExchange implements RequestObjects, RunObserver {
   }
 }
 
-function headOf(request: IncomingMessage): HttpRequestHead {
+/**
+ * @param target the whole of it, where somebody has shortened `request.url`.
+ * @throws {PeerError} `ERR_PATH`, `ERR_PARAMS_MALFORMED`
+ */
+export function variablesOf(request: IncomingMessage, target = request.url ?? ''): Pair[] {
+  return requestVariables(headOf(request, target));
+}
+
+function headOf(request: IncomingMessage, target: string): HttpRequestHead {
   const { socket, rawHeaders, httpVersion } = request;
 
   return {
     method: request.method ?? '',
-    target: request.url ?? '',
+    target,
     httpVersion,
     rawHeaders,
     localAddress: socket.localAddress ?? '',

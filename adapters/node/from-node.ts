@@ -53,7 +53,8 @@ function serviceOf(handler: RequestListener | object): Service {
     return {
       handler: fastifyListener(
         application.routing as RequestListener,
-        application.ready as () => PromiseLike<unknown>,
+        // Fastify 5.12 looks at `this`.
+        application.ready.bind(handler) as () => PromiseLike<unknown>,
       ),
       server: application.server as NodeServer | undefined,
     };

@@ -242,22 +242,27 @@ class BareSocket extends EventEmitter {
     return this.destroy();
   }
 
+  /** As in Node, it is closed at once, and tells so in a turn of its own. */
   destroy(error?: Error): this {
     if (!this.destroyed) {
+      const state = this.#state;
+
       this.destroyed = true;
       this.readable = false;
       this.writable = false;
-      this.#state.errored = error ?? null;
+      state.closed = true;
       clearTimeout(this.#timer);
       this.#output.onSocketDestroyed(error);
-      process.nextTick(emitClose, this, this.#state);
+      // http.Server hears every error of its sockets, so none ends the process.
+      if (error != null && this.listenerCount('error') > 0) {
+        state.errored = error;
+        process.nextTick(emitError, this, state);
+      }
+      if (this.listenerCount('close') > 0) {
+        setImmediate(emitClose, this, this.#output, error != null);
+      }
     }
     return this;
-  }
-
-  /** For `emitClose`. */
-  _onClose(): void {
-    this.#output.onSocketClosed();
   }
 
   resume(): this {
@@ -355,22 +360,20 @@ export function createSocket(
   return new BareSocket(environ, output, server) as unknown as GatewaySocket;
 }
 
-function emitClose(socket: BareSocket, state: StreamState): void {
-  const { errored } = state;
+function emitError(socket: BareSocket, state: StreamState): void {
+  state.errorEmitted = true;
+  socket.emit('error', state.errored);
+}
 
-  state.closed = true;
-  socket._onClose();
-  // http.Server hears every error of its sockets, so none ends the process.
-  if (errored !== null && socket.listenerCount('error') > 0) {
-    state.errorEmitted = true;
-    socket.emit('error', errored);
-  }
-  socket.emit('close', errored !== null);
+function emitClose(socket: BareSocket, output: SocketOutput, hadError: boolean): void {
+  output.onSocketClosed();
+  socket.emit('close', hadError);
 }
 
 function onTimeout(socket: BareSocket, output: SocketOutput): void {
-  socket.emit('timeout');
+  // First, as the listener that http.Server adds before anybody else can.
   output.onSocketTimeout();
+  socket.emit('timeout');
 }
 
 function familyOf(address: string | undefined): 'IPv4' | 'IPv6' | undefined {

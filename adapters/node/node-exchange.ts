@@ -5,6 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import type { Readable } from 'node:stream';
+import { types } from 'node:util';
 import { ApplicationError, PeerError } from '../../src/errors';
 import type { Chunk, Environ, Header, StartResponse, Write } from '../../src/gateway/types';
 import {
@@ -17,6 +18,9 @@ import {
 import { createRequest, hasBody, isRead, type Request } from './node-request';
 import { createResponse, emitDrain, type Response, type ResponseOutput } from './node-response';
 import { dispatch, type NodeServer, type RequestListener } from './node-server';
+
+/** Bytes after which the gateway is asked whether the peer has taken them: as much as its own output holds. */
+const ASK_BYTES = 65536;
 
 type Step = IteratorResult<Chunk, undefined>;
 
@@ -55,8 +59,12 @@ export class NodeExchange
   #isFinished = false;
   #failure: Error | undefined;
 
-  /** Bytes passed on, and not yet taken as far as we know. */
+  /** Bytes that were written and not yet passed on, as far as the application can see. */
   #pendingBytes = 0;
+  /** Bytes passed on since the gateway last asked for more. */
+  #passedBytes = 0;
+  /** The body is still read while the response is already complete. */
+  #isLingering = false;
   #callbacks: Callback[] = [];
   #isFlushing = false;
   #asked: Question | undefined;
@@ -75,7 +83,11 @@ export class NodeExchange
 
   /** Nothing is left to wait for: the gateway needs no body. */
   get isOver(): boolean {
-    return this.#hasEnded && this.#failure === undefined && this.#pendingBytes < HIGH_WATER_MARK;
+    return this.#hasEnded && !this.#isLingering && this.#failure === undefined && !this.#mustAsk;
+  }
+
+  get #mustAsk(): boolean {
+    return this.#passedBytes >= ASK_BYTES;
   }
 
   get pendingBytes(): number {
@@ -131,11 +143,10 @@ export class NodeExchange
 
   onEnded(): void {
     this.#hasEnded = true;
-    if (!this.#request.complete && hasBody(this.#environ)) {
-      this.#readArrivedInput();
-    }
-    if (this.isOver) {
-      this.#answer({ done: true, value: undefined });
+    if (!this.#request.complete && isRead(this.#request) && hasBody(this.#environ)) {
+      this.#linger();
+    } else {
+      this.#checkOver();
     }
   }
 
@@ -173,13 +184,19 @@ export class NodeExchange
     if (callback !== undefined) {
       this.#callbacks.push(callback);
     }
+
+    const hasRoom = this.#pendingBytes < HIGH_WATER_MARK;
+
     if (this.#socket.writableCorked === 0) {
       this.flush();
     }
-    return this.#pendingBytes < HIGH_WATER_MARK;
+    return hasRoom;
   }
 
   flush(): void {
+    if (!this.#mustAsk) {
+      this.#pendingBytes = 0;
+    }
     if (!this.#isFlushing) {
       this.#isFlushing = true;
       process.nextTick(afterFlush, this);
@@ -189,11 +206,11 @@ export class NodeExchange
   /** For `afterFlush`. */
   onFlushed(): void {
     this.#isFlushing = false;
-    if (this.#pendingBytes < HIGH_WATER_MARK) {
-      this.#onTaken();
-    } else {
+    if (this.#mustAsk) {
       // An empty chunk, which the gateway passes over: it asks for the next one when the peer can take more.
       this.#answer({ done: false, value: '' });
+    } else {
+      this.#onTaken();
     }
   }
 
@@ -248,7 +265,9 @@ export class NodeExchange
   }
 
   next(): Promise<Step> {
-    if (this.#pendingBytes >= HIGH_WATER_MARK) {
+    if (this.#mustAsk) {
+      this.#passedBytes = 0;
+      this.#pendingBytes = 0;
       this.runInAsyncScope(this.#onTaken, this);
     }
     if (this.#failure !== undefined) {
@@ -259,7 +278,7 @@ export class NodeExchange
     }
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
-      if (this.#pendingBytes >= HIGH_WATER_MARK) {
+      if (this.#mustAsk) {
         this.flush();
       }
     });
@@ -267,14 +286,14 @@ export class NodeExchange
 
   /** Called once, in every ending; if the response has not ended, the client has left. */
   return(): Promise<Step> {
-    if (!this.#hasEnded || this.#pendingBytes >= HIGH_WATER_MARK) {
+    if (!this.isOver) {
       this.runInAsyncScope(() => this.#socket.destroy());
     }
     return Promise.resolve({ done: true, value: undefined });
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error instanceof Error ? error : new Error(String(error), { cause: error });
+    this.#failure ??= types.isNativeError(error) ? error : new Error(String(error), { cause: error });
     this.#asked?.reject(this.#failure);
     this.#asked = undefined;
   }
@@ -293,6 +312,7 @@ export class NodeExchange
     try {
       write(allowed);
       this.#pendingBytes += allowed.length;
+      this.#passedBytes += allowed.length;
     } catch {
       // The client has left: as on a closed socket, it is lost.
       return;
@@ -333,15 +353,20 @@ export class NodeExchange
   #onTaken(): void {
     const callbacks = this.#callbacks;
 
-    this.#pendingBytes = 0;
+    if (!this.#hasEnded) {
+      emitDrain(this.#response);
+    }
     if (callbacks.length > 0) {
       this.#callbacks = [];
       for (const callback of callbacks) {
         callback();
       }
     }
-    if (!this.#hasEnded) {
-      emitDrain(this.#response);
+  }
+
+  #checkOver(): void {
+    if (this.isOver) {
+      this.#answer({ done: true, value: undefined });
     }
   }
 
@@ -370,12 +395,20 @@ export class NodeExchange
     input.once('close', () => this.#onInputLost(undefined));
   }
 
-  /** What has come is read before the response ends, for then the gateway throws it away. */
-  #readArrivedInput(): void {
-    this.#openInput();
-    while (this.#input?.read() != null) {
-      // Each chunk comes as 'data'.
-    }
+  /**
+   * The body is still read. What has come of it is given out before the response is over, for then the gateway throws
+   * it away: two turns, so that the records behind the parameters are parsed. The front ends themselves stop sending
+   * once they have the response.
+   */
+  #linger(): void {
+    this.#isLingering = true;
+    setImmediate(setImmediate, () => {
+      while (this.#input?.read() != null) {
+        // Each chunk comes as 'data'.
+      }
+      this.#isLingering = false;
+      this.#checkOver();
+    });
   }
 
   #endRequest(): void {
@@ -395,9 +428,13 @@ export class NodeExchange
     }
     if (request._dumped) {
       this.#endRequest();
-      return;
+    } else if (isRefusal(error)) {
+      this.runInAsyncScope(() => request.destroy(error));
+    } else if (this.#isFinished) {
+      this.runInAsyncScope(() => request.destroy(connectionReset()));
+    } else {
+      this.runInAsyncScope(() => this.#socket.destroy());
     }
-    this.runInAsyncScope(() => request.destroy(isRefusal(error) ? error : connectionReset(error)));
   }
 }
 
@@ -426,8 +463,8 @@ function isRefusal(error: Error | undefined): error is PeerError {
 }
 
 /** What node:http destroys a request with whose client has left. */
-function connectionReset(cause?: Error): Error {
-  return Object.assign(new Error('aborted', { cause }), { code: 'ECONNRESET' });
+function connectionReset(): Error {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -101,13 +101,17 @@ function storeHeader(this: OwnResponse, firstLine: string, headers: unknown): vo
     builder.addAll(headers);
   }
   if (builder.hasTrailer && (builder.hasLength || !this._hasBody)) {
-    // It says what is wrong with that.
-    prototype._storeHeader.call(this, firstLine, headers);
+    throwNodesError(this, firstLine, headers);
   }
   builder.addLength();
   this[HEAD] = { status: statusOf(this), headers: builder.headers };
   this._header = `${builder.text}\r\n`;
   this._headerSent = false;
+}
+
+/** Node says what is wrong with such a head. */
+function throwNodesError(response: Response, firstLine: string, headers: unknown): void {
+  prototype._storeHeader.call(response, firstLine, headers);
 }
 
 function send(
@@ -206,6 +210,9 @@ class HeadBuilder {
         this.#addUnchecked(name, value);
       }
     } else {
+      if (headers.length % 2 !== 0) {
+        throwNodesError(this.#response, '', headers);
+      }
       for (let index = 0; index < headers.length; index += 2) {
         this.#addUnchecked(headers[index] as string, headers[index + 1]);
       }

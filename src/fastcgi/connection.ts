@@ -92,6 +92,11 @@ export class OpenRequest {
     }
   }
 
+  /** What follows begins a record of its own. */
+  endRecord(): void {
+    this.#connection.writer.endRecord();
+  }
+
   stderr(content: string | Uint8Array): void {
     if (!this.#isSettled && content.length > 0) {
       this.#isStderrUsed = true;

@@ -59,6 +59,11 @@ export class RecordWriter {
     }
   }
 
+  /** What follows begins a record of its own. */
+  endRecord(): void {
+    this.#openAt = -1;
+  }
+
   /** The empty record that ends a stream. */
   endStream(type: number, requestId: number): void {
     this.#header(type, requestId, 0);

@@ -75,7 +75,8 @@ for (const frontEnd of frontEnds) {
               expect(`${plain.get('SCRIPT_NAME') ?? ''}${plain.get('PATH_INFO') ?? ''}`).toBe(
                 `${frontEnd.mount}/some/path`,
               );
-              if (frontEnd.mount !== '') {
+              // ProxyPass has no notion of a mount point: the whole path is SCRIPT_NAME.
+              if (frontEnd.mount !== '' && frontEnd.name !== 'apache ProxyPass mounted') {
                 expect(plain.get('SCRIPT_NAME')).toBe(frontEnd.mount);
               }
 

@@ -94,7 +94,7 @@ describe('a small response', () => {
     });
   });
 
-  test('§3.3: head and body are one STDOUT record, then comes the end of the stream, then END_REQUEST', async () => {
+  test('§3.3: head and body are a STDOUT record each, for nginx’s sake; then comes the end of the stream, then END_REQUEST', async () => {
     await withServer(hello, async ({ connect }) => {
       const client = await connect();
 
@@ -102,7 +102,8 @@ describe('a small response', () => {
       expect(
         client.records.map(({ type, content, padding }) => [type, content.toString('latin1'), padding]),
       ).toEqual([
-        [STDOUT, 'Content-Type: text/plain\r\nStatus: 200 OK\r\n\r\nhello\n', 0],
+        [STDOUT, 'Content-Type: text/plain\r\nStatus: 200 OK\r\n\r\n', 0],
+        [STDOUT, 'hello\n', 0],
         [STDOUT, '', 0],
         [END_REQUEST, '\0'.repeat(8), 0],
       ]);
