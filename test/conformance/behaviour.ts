@@ -71,6 +71,8 @@ export interface Exception {
   readonly why: string;
   /** What really comes back; a test of its own, which fails when the exception is no longer one. */
   readonly expect: Expectation;
+  /** A race in the server decides between the rule and this: nothing else may come back. */
+  readonly isRace?: true;
 }
 
 /** One row on one host. */

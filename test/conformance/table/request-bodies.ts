@@ -87,6 +87,8 @@ const stuckEcho: Exception = {
   hosts: NGINX,
   why: 'nginx 1.22.1 sends no more of a request body once a response has begun: who reads and writes in turn waits for ever',
   expect: { isStuck: true },
+  // On a busy machine nginx may have sent all of it before it sees the response.
+  isRace: true,
 };
 
 function echoRow(app: 'echo' | 'echo-stream', how: string, what: string, length: number): Behaviour {
