@@ -4,6 +4,8 @@
 export const NGINX = /^nginx/;
 /** nginx without `fastcgi_request_buffering off`. */
 export const NGINX_BUFFERED = /^nginx(?! unbuffered)/;
+/** nginx without `fastcgi_buffering off` and without `fastcgi_keep_conn`. */
+export const NGINX_COLLECTS = /^nginx( mounted)?$/;
 /** Its shortest configuration, where the distribution's fastcgi_params and buffers are as they are. */
 export const NGINX_DEFAULT = /^nginx$/;
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Behaviour, Exception, Observation, Scene } from '../behaviour';
-import { APACHE_BUFFERED, CADDY_DEFAULT, LIGHTTPD_BUFFERED, NGINX_BUFFERED } from '../hosts-by-name';
+import { APACHE_BUFFERED, CADDY_DEFAULT, LIGHTTPD_BUFFERED, NGINX_COLLECTS } from '../hosts-by-name';
 import { describeResponse, digestOf } from '../observation';
 
 function bodyRow(name: string, app: string, expect: Observation): Behaviour {
@@ -75,7 +75,10 @@ export const responseBodies: readonly Behaviour[] = [
     observe: observeStreaming,
     expect: { status: 200, body: 'first second third\n', complete: true, verdict: 'streamed' },
     exceptions: [
-      buffers(NGINX_BUFFERED, 'nginx 1.22.1 collects small pieces without fastcgi_buffering off'),
+      buffers(
+        NGINX_COLLECTS,
+        'nginx 1.22.1 collects small pieces without fastcgi_buffering off or fastcgi_keep_conn',
+      ),
       buffers(
         APACHE_BUFFERED,
         'Apache 2.4.71 collects small pieces without flushpackets=on (mod_fcgid: FcgidOutputBufferSize 0)',
