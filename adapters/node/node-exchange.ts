@@ -381,7 +381,8 @@ export class NodeExchange
     this.#input = input;
     input.on(
       'data',
-      this.bind((chunk: Buffer) => {
+      // In what the handler has made of the context: node:http emits it there, too.
+      AsyncResource.bind((chunk: Buffer) => {
         if (!request._dumped && !request.push(chunk)) {
           input.pause();
         }
@@ -389,7 +390,7 @@ export class NodeExchange
     );
     input.once(
       'end',
-      this.bind(() => this.#endRequest()),
+      AsyncResource.bind(() => this.#endRequest()),
     );
     input.once('error', (error) => this.#onInputLost(error));
     input.once('close', () => this.#onInputLost(undefined));

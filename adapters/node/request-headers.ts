@@ -14,7 +14,8 @@ export function rawHeadersOf(environ: Environ): string[] {
   const details = requestDetails(environ);
   const repeated = details?.repeatedHeaders;
 
-  for (const name in environ) {
+  // Not for-in, which asks for each key again whether it is there.
+  for (const name of Object.keys(environ)) {
     if (!name.startsWith('HTTP_')) {
       continue;
     }

@@ -74,7 +74,11 @@ class Run {
 
     request.once('close', () => this.mark('request closed').resolve());
     response.once('close', () => this.mark('response closed').resolve());
-    return this.#behaviour.handle(scene);
+
+    const result = this.#behaviour.handle(scene);
+
+    void Promise.resolve(result).then(this.mark('handler done').resolve, () => undefined);
+    return result;
   }
 }
 
@@ -121,6 +125,7 @@ export async function observe(behaviour: Behaviour, origin: HttpOrigin): Promise
 
     await closed(run, 'request closed');
     await closed(run, 'response closed');
+    await closed(run, 'handler done');
     // What is emitted after the last 'close'.
     await nextTurn();
     await nextTurn();

@@ -166,14 +166,6 @@ export const responseBodies: readonly Behaviour[] = [
     log(response.writableCorked);
     response.end('c');
   }),
-  writes('cork twice, end uncorks', ({ response, log }) => {
-    response.cork();
-    response.cork();
-    response.write('a');
-    log(response.writableCorked);
-    response.end('b');
-    log(response.writableCorked);
-  }),
   writes('flushHeaders after a while', async ({ response, log }) => {
     response.flushHeaders();
     await turn();
@@ -232,11 +224,8 @@ export const responseBodies: readonly Behaviour[] = [
     handle: ({ request, response, log }) => {
       storage.enterWith('entered');
       request.on('data', () => log('data', storage.getStore()));
-      request.on('end', () => {
-        log('end', storage.getStore());
-        response.end('x');
-      });
-      response.on('close', () => log('close', storage.getStore()));
+      // What comes later has it in some versions of Node and not in others.
+      request.on('end', () => response.end('x'));
     },
   },
   {
